@@ -1,0 +1,78 @@
+/*
+ * The migration ledger ("ledger.json"): for each statement of the migration when it ran, what it locked and waited for,
+ * and what it rewrote. Times are nanoseconds from the run's start in memory, seconds in the file.
+ */
+#ifndef LEDGER_H
+#define LEDGER_H
+
+#include "error.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LEDGER_FILE "ledger.json"
+
+/* One lock on one relation, in the strongest mode that the statement took. */
+struct ledger_lock {
+	char relation[260]; /* "schema.name" */
+	uint32_t relation_oid;
+	char mode[32];	     /* AccessExclusiveLock, as in PostgreSQL's manual */
+	int64_t waited_ns;   /* how long the statement queued for it, as far as it was seen; 0 for no wait */
+	int64_t acquired_ns; /* earliest time at which it can have been held: the statement's start, or the wait's end
+			      */
+	int64_t released_ns; /* its transaction's end */
+};
+
+struct ledger_statement {
+	char *file;    /* as given by the user */
+	uint32_t line; /* first line of the statement in that file */
+	char *sql;     /* redacted: literals as ? */
+	int64_t start_ns;
+	int64_t end_ns;
+	int64_t transaction_end_ns;
+	int32_t backend_pid;
+	struct ledger_lock *locks;
+	size_t lock_count;
+	char **rewrites; /* relations whose file was replaced */
+	size_t rewrite_count;
+	int64_t rows_scanned;	  /* by sequential scans, -1 when not known */
+	int64_t wal_bytes;	  /* of the whole server in that time, -1 when not known */
+	int64_t size_delta_bytes; /* of the relations locked, -1 … is a change; INT64_MIN when not known */
+	char sqlstate[6];	  /* "" when it went well */
+	char *message;		  /* without values; NULL when it went well */
+};
+
+enum ledger_outcome {
+	LEDGER_NONE, /* there was no migration */
+	LEDGER_OK,
+	LEDGER_FAILED,	 /* a statement failed; those behind it did not run */
+	LEDGER_TIMEOUT,	 /* --migration-timeout ended it */
+	LEDGER_CANCELLED /* the run was interrupted */
+};
+
+struct ledger {
+	enum ledger_outcome outcome;
+	int64_t start_ns;
+	int64_t end_ns;
+	struct ledger_statement *statements;
+	size_t statement_count;
+	size_t statements_not_run;
+};
+
+void ledger_init(struct ledger *ledger);
+void ledger_release(struct ledger *ledger);
+/* Adds an empty statement (size_delta_bytes, wal_bytes and rows_scanned "not known") and returns it; valid until the
+ * next. */
+struct ledger_statement *ledger_add_statement(struct ledger *ledger);
+struct ledger_lock *ledger_statement_add_lock(struct ledger_statement *statement);
+void ledger_statement_add_rewrite(struct ledger_statement *statement, const char *relation);
+
+int ledger_save(const struct ledger *ledger, const char *path, struct error *err);
+/* Fills *ledger, which the caller releases. ERR_DATA when it is not a ledger. */
+int ledger_load(const char *path, struct ledger *ledger, struct error *err);
+/* The array of DESIGN's verdict.json, "migration": a new reference. */
+json_t *ledger_to_json(const struct ledger *ledger);
+
+#endif

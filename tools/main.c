@@ -1,0 +1,5 @@
+/* The rehearse program. */
+int main(void)
+{
+	return 0;
+}
