@@ -1,0 +1,68 @@
+/* The list of commands: the one place that knows all of them. */
+#include "commands.h"
+
+#include "command.h"
+
+#include <string.h>
+
+bool common_json, common_quiet, common_verbose, common_help;
+const char *common_config;
+
+const struct option common_options[] = {
+	OPT_FLAG(0, "json", &common_json, "print the result as one JSON object on standard output"),
+	OPT_FLAG('q', "quiet", &common_quiet, "print no messages and no progress; warnings stay"),
+	OPT_FLAG('v', "verbose", &common_verbose, "print more about what goes on"),
+	OPT_STRING(0, "config", &common_config, "FILE", "read defaults from FILE",
+		   .standard_note = "./rehearse.ini, then ~/.config/rehearse.ini"),
+	OPT_FLAG('h', "help", &common_help, "print this page"),
+	OPT_END,
+};
+
+const struct command *const commands[] = {
+#if __has_include("cmd_create_replay.c")
+	&cmd_create_replay,
+#endif
+#if __has_include("cmd_show_replay.c")
+	&cmd_show_replay,
+#endif
+#if __has_include("cmd_run_replay.c")
+	&cmd_run_replay,
+#endif
+#if __has_include("cmd_compare.c")
+	&cmd_compare,
+#endif
+#if __has_include("cmd_report.c")
+	&cmd_report,
+#endif
+#if __has_include("cmd_test_migration.c")
+	&cmd_test_migration,
+#endif
+#if __has_include("cmd_demo.c")
+	&cmd_demo,
+#endif
+	&cmd_help,	     &cmd_version, NULL,
+};
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; commands[i]; i++) {
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+		if (commands[i]->alias && strcmp(commands[i]->alias, name) == 0)
+			return commands[i];
+	}
+	return NULL;
+}
+
+const char *command_suggest(const char *name)
+{
+	const char *names[128];
+	size_t count = 0;
+	for (size_t i = 0; commands[i] && count < 126; i++) {
+		names[count++] = commands[i]->name;
+		if (commands[i]->alias)
+			names[count++] = commands[i]->alias;
+	}
+	names[count] = NULL;
+	return options_suggest(name, names);
+}

@@ -1,0 +1,20 @@
+/* Every command that the program has, by the file that defines it, and the values of the options common to them. */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+#include "command.h"
+
+extern const struct command cmd_create_replay;
+extern const struct command cmd_show_replay;
+extern const struct command cmd_run_replay; /* run-pgreplay, by its other name run-replay */
+extern const struct command cmd_compare;
+extern const struct command cmd_report;
+extern const struct command cmd_test_migration;
+extern const struct command cmd_demo;
+extern const struct command cmd_help;
+extern const struct command cmd_version;
+
+extern bool common_json, common_quiet, common_verbose, common_help;
+extern const char *common_config;
+
+#endif

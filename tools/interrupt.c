@@ -1,0 +1,45 @@
+/* Ctrl-C and its like: see interrupt.h. */
+#include "interrupt.h"
+
+#include "clock.h"
+
+#include <signal.h>
+#include <stdint.h>
+#include <unistd.h>
+
+static volatile bool requested;
+static volatile int64_t requested_ns;
+
+static void handle_signal(int number)
+{
+	(void)number;
+	int64_t now_ns = clock_mono_ns();
+	if (!requested) {
+		requested_ns = now_ns;
+		requested = true;
+		return;
+	}
+	if (now_ns - requested_ns >= NS_PER_S / 2)
+		_exit(130);
+}
+
+void interrupt_install(void)
+{
+	struct sigaction action = {.sa_handler = handle_signal, .sa_flags = SA_RESTART};
+	(void)sigemptyset(&action.sa_mask);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGHUP, &action, NULL);
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+const volatile bool *interrupt_flag(void)
+{
+	return &requested;
+}
+
+bool interrupt_requested(void)
+{
+	return requested;
+}

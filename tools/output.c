@@ -1,0 +1,212 @@
+/* The only functions that print: see output.h. */
+#include "output.h"
+
+#include "clock.h"
+#include "logging.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+static struct {
+	char command[40];
+	bool json;
+	bool quiet;
+	bool verbose;
+	bool terminal; /* stderr is one */
+} settings;
+
+/* One lock for stderr: messages and the progress bar share it. Recursion does not happen. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct {
+	bool active;
+	bool drawn; /* a bar stands on the terminal's last line */
+	char what[80];
+	char unit[16];
+	double unit_size;
+	int64_t done;
+	int64_t total;
+	int64_t begin_ns;
+	int64_t next_ns; /* nothing is drawn before */
+} progress;
+
+static void erase_bar(void)
+{
+	if (progress.drawn)
+		(void)fputs("\r\033[K", stderr);
+	progress.drawn = false;
+}
+
+static void print_line(const char *prefix, const char *line)
+{
+	(void)pthread_mutex_lock(&lock);
+	erase_bar();
+	(void)fprintf(stderr, "%s%s\n", prefix, line);
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void log_sink(enum log_level level, const char *line, void *context)
+{
+	(void)context;
+	if (level == LOG_LEVEL_DEBUG && !settings.verbose)
+		return;
+	if (level <= LOG_LEVEL_INFO && settings.quiet)
+		return;
+	print_line(level >= LOG_LEVEL_WARN ? "rehearse: warning: " : "", line);
+}
+
+void output_init(const char *command, bool json, bool quiet, bool verbose)
+{
+	(void)snprintf(settings.command, sizeof(settings.command), "%s", command);
+	settings.json = json;
+	settings.quiet = quiet;
+	settings.verbose = verbose;
+	settings.terminal = isatty(STDERR_FILENO) == 1;
+	log_set_sink(log_sink, NULL);
+}
+
+bool output_finish(void)
+{
+	bool good = fflush(stdout) == 0 && !ferror(stdout);
+	(void)fflush(stderr);
+	return good;
+}
+
+void output_text(const char *format, ...)
+{
+	if (settings.json)
+		return;
+	va_list args;
+	va_start(args, format);
+	(void)vfprintf(stdout, format, args);
+	va_end(args);
+}
+
+void output_string(const char *text)
+{
+	if (!settings.json)
+		(void)fputs(text, stdout);
+}
+
+void output_json(const json_t *object)
+{
+	if (!settings.json)
+		return;
+	(void)json_dumpf(object, stdout, JSON_INDENT(2));
+	(void)fputc('\n', stdout);
+}
+
+static void print_list(const char *prefix, const char *format, va_list args)
+{
+	char line[2048];
+	(void)vsnprintf(line, sizeof(line), format, args);
+	print_line(prefix, line);
+}
+
+void output_message(const char *format, ...)
+{
+	if (settings.quiet)
+		return;
+	va_list args;
+	va_start(args, format);
+	print_list("", format, args);
+	va_end(args);
+}
+
+void output_warning(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	print_list("rehearse: warning: ", format, args);
+	va_end(args);
+}
+
+void output_error(const struct error *err)
+{
+	char prefix[64];
+	(void)snprintf(prefix, sizeof(prefix), "rehearse: %s%s", settings.command, *settings.command ? ": " : "");
+	print_line(prefix, err->text);
+}
+
+void output_progress_begin(const char *what, const char *unit, double unit_size)
+{
+	(void)pthread_mutex_lock(&lock);
+	(void)snprintf(progress.what, sizeof(progress.what), "%s", what);
+	(void)snprintf(progress.unit, sizeof(progress.unit), "%s", unit);
+	progress.unit_size = unit_size > 0 ? unit_size : 1;
+	progress.done = 0;
+	progress.total = 0;
+	progress.begin_ns = clock_mono_ns();
+	progress.next_ns = progress.begin_ns + (settings.terminal ? 1 : 10) * NS_PER_S;
+	progress.drawn = false;
+	progress.active = !settings.quiet;
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void format_seconds(double seconds, char *out, size_t size)
+{
+	long long whole = seconds > 359999 ? 359999 : (long long)(seconds + 0.5);
+	if (whole >= 3600)
+		(void)snprintf(out, size, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
+	else
+		(void)snprintf(out, size, "%lld:%02lld", whole / 60, whole % 60);
+}
+
+/* "parsing log  [=====>    ]  52 %  120/230 MB  60.1 MB/s  0:02 left" */
+static void draw_progress(int64_t now_ns)
+{
+	double elapsed_s = ns_to_s(now_ns - progress.begin_ns);
+	double rate = elapsed_s > 0 ? (double)progress.done / elapsed_s : 0;
+	double done = (double)progress.done / progress.unit_size;
+	char time_text[32];
+	if (progress.total <= 0) {
+		format_seconds(elapsed_s, time_text, sizeof(time_text));
+		(void)fprintf(stderr, "%s  %.0f %s  %.1f %s/s  %s", progress.what, done, progress.unit,
+			      rate / progress.unit_size, progress.unit, time_text);
+		return;
+	}
+	double share = (double)progress.done / (double)progress.total;
+	share = share > 1 ? 1 : share < 0 ? 0 : share;
+	char bar[26];
+	int filled = (int)(share * 24);
+	memset(bar, ' ', 24);
+	memset(bar, '=', (size_t)filled);
+	if (filled < 24)
+		bar[filled] = '>';
+	bar[24] = '\0';
+	if (rate > 0)
+		format_seconds((double)(progress.total - progress.done) / rate, time_text, sizeof(time_text));
+	else
+		(void)snprintf(time_text, sizeof(time_text), "-:--");
+	(void)fprintf(stderr, "%s  [%s] %3.0f %%  %.0f/%.0f %s  %.1f %s/s  %s left", progress.what, bar, share * 100,
+		      done, (double)progress.total / progress.unit_size, progress.unit, rate / progress.unit_size,
+		      progress.unit, time_text);
+}
+
+void output_progress(int64_t done, int64_t total)
+{
+	int64_t now_ns = clock_mono_ns();
+	(void)pthread_mutex_lock(&lock);
+	progress.done = done;
+	progress.total = total;
+	if (progress.active && now_ns >= progress.next_ns) {
+		if (settings.terminal)
+			(void)fputs("\r\033[K", stderr);
+		draw_progress(now_ns);
+		progress.drawn = settings.terminal;
+		if (!settings.terminal)
+			(void)fputc('\n', stderr);
+		(void)fflush(stderr);
+		progress.next_ns = now_ns + (settings.terminal ? NS_PER_S / 10 : 10 * NS_PER_S);
+	}
+	(void)pthread_mutex_unlock(&lock);
+}
+
+void output_progress_end(void)
+{
+	(void)pthread_mutex_lock(&lock);
+	erase_bar();
+	progress.active = false;
+	(void)pthread_mutex_unlock(&lock);
+}
