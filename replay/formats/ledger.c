@@ -1,0 +1,321 @@
+/* The migration ledger: see ledger.h and docs/formats.md ("rehearse.ledger/1"). */
+#include "ledger.h"
+
+#include "clock.h"
+#include "json_file.h"
+#include "mem.h"
+
+#include <math.h>
+
+#define SCHEMA		"rehearse.ledger/1"
+#define STATEMENTS_MAX	1000000
+#define SECONDS_AT_MOST 9e9 /* int64_t nanoseconds */
+
+static const char *const outcome_names[] = {"none", "ok", "failed", "timeout", "cancelled"};
+#define OUTCOME_COUNT (sizeof(outcome_names) / sizeof(*outcome_names))
+
+void ledger_init(struct ledger *ledger)
+{
+	memset(ledger, 0, sizeof(*ledger));
+}
+
+static void statement_release(struct ledger_statement *statement)
+{
+	for (size_t i = 0; i < statement->rewrite_count; i++)
+		free(statement->rewrites[i]);
+	free(statement->rewrites);
+	free(statement->locks);
+	free(statement->file);
+	free(statement->sql);
+	free(statement->message);
+}
+
+void ledger_release(struct ledger *ledger)
+{
+	for (size_t i = 0; i < ledger->statement_count; i++)
+		statement_release(&ledger->statements[i]);
+	free(ledger->statements);
+	ledger_init(ledger);
+}
+
+/* Room for one more in an array whose capacity is the next power of two of its count, from 4. */
+static void *grow(void *items, size_t count, size_t size)
+{
+	if (count != 0 && (count < 4 || (count & (count - 1)) != 0))
+		return items;
+	return mem_realloc(items, count ? count * 2 : 4, size);
+}
+
+struct ledger_statement *ledger_add_statement(struct ledger *ledger)
+{
+	ledger->statements = grow(ledger->statements, ledger->statement_count, sizeof(*ledger->statements));
+	struct ledger_statement *statement = &ledger->statements[ledger->statement_count++];
+	memset(statement, 0, sizeof(*statement));
+	statement->rows_scanned = -1;
+	statement->wal_bytes = -1;
+	statement->size_delta_bytes = INT64_MIN;
+	return statement;
+}
+
+struct ledger_lock *ledger_statement_add_lock(struct ledger_statement *statement)
+{
+	statement->locks = grow(statement->locks, statement->lock_count, sizeof(*statement->locks));
+	struct ledger_lock *lock = &statement->locks[statement->lock_count++];
+	memset(lock, 0, sizeof(*lock));
+	return lock;
+}
+
+void ledger_statement_add_rewrite(struct ledger_statement *statement, const char *relation)
+{
+	statement->rewrites = grow(statement->rewrites, statement->rewrite_count, sizeof(*statement->rewrites));
+	statement->rewrites[statement->rewrite_count++] = mem_strdup(relation);
+}
+
+static json_t *text_json(const char *text)
+{
+	return text ? json_from_bytes(text, strlen(text)) : json_null();
+}
+
+static json_t *known_json(int64_t value, int64_t unknown)
+{
+	return value == unknown ? json_null() : json_integer(value);
+}
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+	(void)json_object_set_new(object, key, value);
+}
+
+static json_t *rewrites_json(const struct ledger_statement *statement)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < statement->rewrite_count; i++)
+		(void)json_array_append_new(list, text_json(statement->rewrites[i]));
+	return list;
+}
+
+/* What the file and verdict.json have in common. */
+static json_t *statement_json(const struct ledger_statement *statement)
+{
+	json_t *object = json_object();
+	set(object, "sql", text_json(statement->sql));
+	set(object, "file", text_json(statement->file));
+	set(object, "line", json_integer(statement->line));
+	set(object, "start_s", json_real(ns_to_s(statement->start_ns)));
+	set(object, "end_s", json_real(ns_to_s(statement->end_ns)));
+	set(object, "transaction_end_s", json_real(ns_to_s(statement->transaction_end_ns)));
+	set(object, "rewrite", rewrites_json(statement));
+	set(object, "rows_scanned", known_json(statement->rows_scanned, -1));
+	set(object, "wal_bytes", known_json(statement->wal_bytes, -1));
+	set(object, "size_delta_bytes", known_json(statement->size_delta_bytes, INT64_MIN));
+	return object;
+}
+
+static json_t *locks_json(const struct ledger_statement *statement, bool whole)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < statement->lock_count; i++) {
+		const struct ledger_lock *lock = &statement->locks[i];
+		json_t *object = json_object();
+		set(object, "relation", text_json(lock->relation));
+		set(object, "mode", text_json(lock->mode));
+		set(object, "waited_ms", json_real(ns_to_ms(lock->waited_ns)));
+		set(object, "held_ms", json_real(ns_to_ms(lock->released_ns - lock->acquired_ns)));
+		if (whole) {
+			set(object, "relation_oid", json_integer(lock->relation_oid));
+			set(object, "acquired_s", json_real(ns_to_s(lock->acquired_ns)));
+			set(object, "released_s", json_real(ns_to_s(lock->released_ns)));
+		}
+		(void)json_array_append_new(list, object);
+	}
+	return list;
+}
+
+json_t *ledger_to_json(const struct ledger *ledger)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		const struct ledger_statement *statement = &ledger->statements[i];
+		json_t *object = statement_json(statement);
+		set(object, "locks", locks_json(statement, false));
+		json_t *error = json_null();
+		if (statement->sqlstate[0]) {
+			error = json_object();
+			set(error, "sqlstate", text_json(statement->sqlstate));
+			set(error, "message", text_json(statement->message));
+		}
+		set(object, "error", error);
+		(void)json_array_append_new(list, object);
+	}
+	return list;
+}
+
+int ledger_save(const struct ledger *ledger, const char *path, struct error *err)
+{
+	json_t *root = json_object();
+	json_t *list = json_array();
+	set(root, "schema", json_string(SCHEMA));
+	set(root, "outcome", json_string(outcome_names[ledger->outcome]));
+	set(root, "start_s", json_real(ns_to_s(ledger->start_ns)));
+	set(root, "end_s", json_real(ns_to_s(ledger->end_ns)));
+	set(root, "statements_not_run", json_integer((json_int_t)ledger->statements_not_run));
+	set(root, "statements", list);
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		const struct ledger_statement *statement = &ledger->statements[i];
+		json_t *object = statement_json(statement);
+		set(object, "backend_pid", json_integer(statement->backend_pid));
+		set(object, "locks", locks_json(statement, true));
+		set(object, "sqlstate", text_json(statement->sqlstate));
+		set(object, "message", text_json(statement->message));
+		(void)json_array_append_new(list, object);
+	}
+	int rc = json_file_save(path, root, err);
+	json_decref(root);
+	return rc;
+}
+
+/* Reading: `bad` names the first member that is not what it should be. */
+struct reader {
+	const char *bad;
+};
+
+static void note_bad(struct reader *reader, const char *key)
+{
+	if (!reader->bad)
+		reader->bad = key;
+}
+
+static int64_t get_scaled(struct reader *reader, const json_t *object, const char *key, double scale)
+{
+	const json_t *value = json_object_get(object, key);
+	double number = json_number_value(value) * scale;
+	if (!json_is_number(value) || !(fabs(number) < SECONDS_AT_MOST * 1e9)) {
+		note_bad(reader, key);
+		return 0;
+	}
+	return llround(number);
+}
+
+static int64_t get_int(struct reader *reader, const json_t *object, const char *key, int64_t min, int64_t max)
+{
+	const json_t *value = json_object_get(object, key);
+	int64_t number = json_integer_value(value);
+	if (!json_is_integer(value) || number < min || number > max) {
+		note_bad(reader, key);
+		return min;
+	}
+	return number;
+}
+
+static int64_t get_known(struct reader *reader, const json_t *object, const char *key, int64_t unknown)
+{
+	if (json_is_null(json_object_get(object, key)))
+		return unknown;
+	return get_int(reader, object, key, INT64_MIN, INT64_MAX);
+}
+
+static void get_text(struct reader *reader, const json_t *object, const char *key, char *out, size_t size)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	if (!text || strlen(text) >= size)
+		note_bad(reader, key);
+	else
+		(void)snprintf(out, size, "%s", text);
+}
+
+static char *get_string(struct reader *reader, const json_t *object, const char *key, bool may_be_null)
+{
+	const json_t *value = json_object_get(object, key);
+	if (json_is_string(value))
+		return mem_strdup(json_string_value(value));
+	if (!may_be_null || !json_is_null(value))
+		note_bad(reader, key);
+	return NULL;
+}
+
+static const json_t *get_array(struct reader *reader, const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	if (!json_is_array(value) || json_array_size(value) > STATEMENTS_MAX)
+		note_bad(reader, key);
+	return json_is_array(value) ? value : NULL;
+}
+
+static void read_lock(struct reader *reader, const json_t *object, struct ledger_lock *lock)
+{
+	get_text(reader, object, "relation", lock->relation, sizeof(lock->relation));
+	get_text(reader, object, "mode", lock->mode, sizeof(lock->mode));
+	lock->relation_oid = (uint32_t)get_int(reader, object, "relation_oid", 0, UINT32_MAX);
+	lock->waited_ns = get_scaled(reader, object, "waited_ms", 1e6);
+	lock->acquired_ns = get_scaled(reader, object, "acquired_s", 1e9);
+	lock->released_ns = get_scaled(reader, object, "released_s", 1e9);
+}
+
+static void read_statement(struct reader *reader, const json_t *object, struct ledger_statement *statement)
+{
+	statement->file = get_string(reader, object, "file", true);
+	statement->sql = get_string(reader, object, "sql", false);
+	statement->line = (uint32_t)get_int(reader, object, "line", 0, UINT32_MAX);
+	statement->start_ns = get_scaled(reader, object, "start_s", 1e9);
+	statement->end_ns = get_scaled(reader, object, "end_s", 1e9);
+	statement->transaction_end_ns = get_scaled(reader, object, "transaction_end_s", 1e9);
+	statement->backend_pid = (int32_t)get_int(reader, object, "backend_pid", 0, INT32_MAX);
+	statement->rows_scanned = get_known(reader, object, "rows_scanned", -1);
+	statement->wal_bytes = get_known(reader, object, "wal_bytes", -1);
+	statement->size_delta_bytes = get_known(reader, object, "size_delta_bytes", INT64_MIN);
+	get_text(reader, object, "sqlstate", statement->sqlstate, sizeof(statement->sqlstate));
+	statement->message = get_string(reader, object, "message", true);
+	const json_t *locks = get_array(reader, object, "locks");
+	for (size_t i = 0; !reader->bad && i < json_array_size(locks); i++)
+		read_lock(reader, json_array_get(locks, i), ledger_statement_add_lock(statement));
+	const json_t *rewrites = get_array(reader, object, "rewrite");
+	for (size_t i = 0; !reader->bad && i < json_array_size(rewrites); i++) {
+		const char *name = json_string_value(json_array_get(rewrites, i));
+		if (name)
+			ledger_statement_add_rewrite(statement, name);
+		else
+			note_bad(reader, "rewrite");
+	}
+}
+
+static void read_outcome(struct reader *reader, const json_t *root, struct ledger *ledger)
+{
+	const char *name = json_string_value(json_object_get(root, "outcome"));
+	for (size_t i = 0; name && i < OUTCOME_COUNT; i++) {
+		if (strcmp(name, outcome_names[i]) == 0) {
+			ledger->outcome = (enum ledger_outcome)i;
+			return;
+		}
+	}
+	note_bad(reader, "outcome");
+}
+
+int ledger_load(const char *path, struct ledger *ledger, struct error *err)
+{
+	ledger_init(ledger);
+	json_t *root = NULL;
+	int rc = json_file_load(path, &root, err);
+	if (rc)
+		return rc;
+	const char *schema = json_string_value(json_object_get(root, "schema"));
+	if (!schema || strcmp(schema, SCHEMA) != 0) {
+		json_decref(root);
+		return error_set(err, ERR_DATA, "%s: not a migration ledger (%s)", path, SCHEMA);
+	}
+	struct reader reader = {NULL};
+	read_outcome(&reader, root, ledger);
+	ledger->start_ns = get_scaled(&reader, root, "start_s", 1e9);
+	ledger->end_ns = get_scaled(&reader, root, "end_s", 1e9);
+	ledger->statements_not_run = (size_t)get_int(&reader, root, "statements_not_run", 0, STATEMENTS_MAX);
+	const json_t *list = get_array(&reader, root, "statements");
+	size_t i = 0;
+	for (; !reader.bad && i < json_array_size(list); i++)
+		read_statement(&reader, json_array_get(list, i), ledger_add_statement(ledger));
+	if (reader.bad) {
+		rc = error_set(err, ERR_DATA, "%s: statement %zu: \"%s\" is missing or out of range", path, i,
+			       reader.bad);
+		ledger_release(ledger);
+	}
+	json_decref(root);
+	return rc;
+}
