@@ -38,6 +38,7 @@ enum run_skip_reason {
 	RUN_SKIP_INTERRUPTED,  /* the run was stopped */
 	RUN_SKIP_NOTHING_TO_CANCEL,
 	RUN_SKIP_OUTSIDE,    /* outside --start-at/--stop-at */
+	RUN_SKIP_BEHIND_UNFINISHED, /* due, but its session still waited for the item before it when the run ended */
 	RUN_SKIP_UNSENDABLE, /* the driver refused it (longer than the protocol allows, say) */
 	RUN_SKIP_REASON_COUNT
 };

@@ -1,0 +1,15 @@
+/* Sends cancel requests from a thread of its own, because sending one means connecting and waiting. */
+#ifndef CANCELLER_H
+#define CANCELLER_H
+
+#include "driver.h"
+
+struct canceller;
+
+struct canceller *canceller_start(const struct driver *driver);
+/* Takes the request over. */
+void canceller_submit(struct canceller *canceller, struct driver_cancel *cancel);
+/* Drops what was not sent yet, waits for the one under way, frees. NULL is fine. */
+void canceller_free(struct canceller *canceller);
+
+#endif

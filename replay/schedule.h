@@ -1,0 +1,46 @@
+/*
+ * When each item of a replay file is due in a run: the file's own time, cut to a part of it and scaled. Both lanes and
+ * the run's item index ask the same schedule, so they cannot disagree.
+ */
+#ifndef SCHEDULE_H
+#define SCHEDULE_H
+
+#include "error.h"
+#include "item_index.h"
+#include "replay_file.h"
+#include "run_log.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct schedule_options {
+	double speed;	     /* 2 is twice as fast as recorded; > 0 */
+	int64_t start_at_ns; /* part of the file to replay, from its start; stop_at_ns 0 is its end */
+	int64_t stop_at_ns;
+};
+
+struct schedule {
+	struct schedule_options options;
+	uint64_t item_count;
+	uint64_t due_count; /* items inside the part */
+	int64_t last_due_ns;
+	uint32_t sessions;     /* sessions with a statement in the part */
+	uint32_t max_open;     /* most sessions open at once */
+	unsigned char *active; /* by session row: has something to do in the part */
+};
+
+/*
+ * Reads the file once: finds which sessions take part and how many at once, and writes the run's item index to
+ * index_path. *cancelled may be NULL.
+ */
+int schedule_prepare(const struct replay_file *file, const struct schedule_options *options, const char *index_path,
+		     const volatile bool *cancelled, struct schedule *out, struct error *err);
+void schedule_release(struct schedule *schedule);
+
+/*
+ * When the item is due, from the run's start. RUN_SKIP_NONE, or why it has no part in the run. The connect of a session
+ * that was opened before the part is due at its start.
+ */
+enum run_skip_reason schedule_due(const struct schedule *schedule, const struct item *item, int64_t *due_ns);
+
+#endif
