@@ -49,6 +49,7 @@ int pg_target_distinct(const struct pg_target *baseline, const struct pg_target 
  * {"baseline": {"server_version": …}, "migrating": {…}, "different_settings": [{"name", "baseline", "migrating"}]}, a
  * new reference. Settings that must differ between two clones (port, folders, marker) are left out.
  */
+/* migrating_url may be NULL: one lane. */
 int pg_target_settings(const char *baseline_url, const char *migrating_url, json_t **out, struct error *err);
 
 #endif
