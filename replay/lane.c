@@ -187,8 +187,11 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	bool cancelled = lane->options.cancelled && *lane->options.cancelled;
 	bool done = lane->all_dispatched && lane->open_items == 0;
-	bool stuck =
-		lane->all_dispatched && lane_now_ns(lane) - lane->last_progress_ns > lane->options.drain_timeout_ns;
+	bool held = lane->options.hold && *lane->options.hold;
+	if (held)
+		lane->last_hold_ns = lane_now_ns(lane);
+	int64_t since_ns = lane->last_hold_ns > lane->last_progress_ns ? lane->last_hold_ns : lane->last_progress_ns;
+	bool stuck = lane->all_dispatched && !held && lane_now_ns(lane) - since_ns > lane->options.drain_timeout_ns;
 	if (cancelled || done || stuck)
 		stop(lane);
 }

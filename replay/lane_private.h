@@ -29,6 +29,7 @@ struct lane {
 	bool all_dispatched;
 	uint64_t open_items; /* handed to a session, without an outcome */
 	int64_t last_progress_ns;
+	int64_t last_hold_ns; /* last tick at which the drain timeout was held off */
 
 	struct session **sessions; /* by row of the session table */
 	struct pending *spare_pending;
