@@ -1,0 +1,363 @@
+/* The statistics judge: see latency_judge.h. */
+#include "latency_judge.h"
+
+#include "block_test.h"
+#include "mem.h"
+#include "quantile_sketch.h"
+
+#include <math.h>
+
+#define SEED	     UINT64_C(0x7265686561727365) /* any fixed number: "rehearse" */
+#define DELTA_P95_MS 5.0
+#define EXTRA_SHARE  0.01
+#define POWER_Z	     0.84 /* 80 % power */
+#define FLIPS_Z	     4.0  /* about where 0.0005 lies for the largest of some twenty fingerprints */
+
+struct latency_block {
+	uint32_t n;
+	double sum_log_ratio;
+};
+
+/* One fingerprint in one window. */
+struct latency_cell {
+	uint64_t n;
+	uint64_t blocked;
+	double total_ns[JUDGE_LANES];
+	struct quantile_sketch sketch[JUDGE_LANES];
+	struct latency_block blocks[];
+};
+
+struct block_load {
+	uint32_t n;
+	uint32_t queued; /* on the baseline, for more than half of the latency */
+};
+
+struct latency_judge {
+	struct windows windows;
+	uint32_t fingerprints;
+	double margin;
+	struct latency_cell **cells; /* [window * fingerprints + fingerprint] */
+	struct block_load *load[WINDOW_COUNT];
+	double total_ns[WINDOW_COUNT]; /* time in statements on the baseline */
+	struct latency_query *queries;
+	size_t count;
+	size_t capacity;
+	struct latency_query before;
+	bool before_differs;
+	uint64_t saturated;
+	uint64_t blocks;
+	uint64_t untested;
+};
+
+const char *latency_result_name(enum latency_result result)
+{
+	static const char *const names[] = {"clear", "cannot_tell", "slower", "hurts"};
+	return names[result];
+}
+
+struct latency_judge *latency_judge_new(const struct windows *windows, uint32_t fingerprints, double margin)
+{
+	struct latency_judge *judge = mem_zalloc(1, sizeof(*judge));
+	judge->windows = *windows;
+	judge->fingerprints = fingerprints;
+	judge->margin = margin;
+	judge->cells = mem_zalloc((size_t)fingerprints * WINDOW_COUNT, sizeof(struct latency_cell *));
+	for (int w = 0; w < WINDOW_COUNT; w++)
+		judge->load[w] = mem_zalloc(windows->of[w].blocks, sizeof(struct block_load));
+	return judge;
+}
+
+void latency_judge_free(struct latency_judge *judge)
+{
+	if (!judge)
+		return;
+	for (size_t i = 0; i < (size_t)judge->fingerprints * WINDOW_COUNT; i++)
+		free(judge->cells[i]);
+	for (int w = 0; w < WINDOW_COUNT; w++)
+		free(judge->load[w]);
+	free(judge->cells);
+	free(judge->queries);
+	free(judge);
+}
+
+static struct latency_cell *get_cell(struct latency_judge *judge, enum window_kind window, uint32_t fingerprint)
+{
+	struct latency_cell **cell = &judge->cells[(size_t)window * judge->fingerprints + fingerprint];
+	if (!*cell)
+		*cell = mem_zalloc(1, sizeof(**cell) + judge->windows.of[window].blocks * sizeof(struct latency_block));
+	return *cell;
+}
+
+void latency_judge_add(struct latency_judge *judge, const struct pair *pair, enum window_kind window,
+		       int64_t lock_caused_ns)
+{
+	if (window == WINDOW_WARMUP || !pair_has_latency(pair) || pair->item->fingerprint >= judge->fingerprints)
+		return;
+	struct latency_cell *cell = get_cell(judge, window, pair->item->fingerprint);
+	uint32_t b = windows_block(&judge->windows.of[window], pair);
+	int64_t base = run_record_latency_ns(pair->lane[JUDGE_BASELINE]);
+	int64_t mig = run_record_latency_ns(pair->lane[JUDGE_MIGRATING]);
+	judge->load[window][b].n++;
+	judge->load[window][b].queued += pair_queue_ns(pair, JUDGE_BASELINE) > base / 2;
+	judge->total_ns[window] += (double)base;
+	if (lock_caused_ns > 0) {
+		cell->blocked++;
+		return;
+	}
+	cell->n++;
+	cell->total_ns[JUDGE_BASELINE] += (double)base;
+	cell->total_ns[JUDGE_MIGRATING] += (double)mig;
+	quantile_sketch_add(&cell->sketch[JUDGE_BASELINE], base);
+	quantile_sketch_add(&cell->sketch[JUDGE_MIGRATING], mig);
+	cell->blocks[b].n++;
+	cell->blocks[b].sum_log_ratio += log(((double)mig + LATENCY_OFFSET_NS) / ((double)base + LATENCY_OFFSET_NS));
+}
+
+static bool is_saturated(const struct latency_judge *judge, int window, uint32_t b)
+{
+	const struct block_load *load = &judge->load[window][b];
+	return load->queued * 2 > load->n;
+}
+
+/* The block means of a cell, dense (0 where there is none) less `shift`, and packed into d. Returns how many there are.
+ */
+static size_t block_means(const struct latency_judge *judge, int window, const struct latency_cell *cell, double sign,
+			  double shift, double *dense, double *d)
+{
+	size_t n = 0;
+	for (uint32_t b = 0; b < judge->windows.of[window].blocks; b++) {
+		if (dense)
+			dense[b] = 0;
+		if (cell->blocks[b].n == 0 || is_saturated(judge, window, b))
+			continue;
+		double mean = sign * cell->blocks[b].sum_log_ratio / cell->blocks[b].n;
+		if (dense)
+			dense[b] = mean - shift;
+		d[n++] = mean;
+	}
+	return n;
+}
+
+static double mean_of(const double *d, size_t n)
+{
+	double sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += d[i];
+	return n ? sum / (double)n : 0;
+}
+
+/* The ratio that would have passed the test and the margin with 80 % power, given this scatter between blocks. */
+static double smallest_effect(const double *d, size_t n, double margin)
+{
+	if (n < BLOCK_TEST_MIN)
+		return 0;
+	double mean = mean_of(d, n);
+	double squares = 0;
+	for (size_t i = 0; i < n; i++)
+		squares += (d[i] - mean) * (d[i] - mean);
+	double error = sqrt(squares / (double)(n - 1) / (double)n);
+	double by_interval = log(margin) + (1.96 + POWER_Z) * error;
+	double by_flips = log1p(LATENCY_TAU) + (FLIPS_Z + POWER_Z) * error;
+	return exp(by_interval > by_flips ? by_interval : by_flips);
+}
+
+static void fill_query(const struct latency_judge *judge, int window, uint32_t fingerprint, double sign,
+		       struct latency_query *q)
+{
+	const struct latency_cell *cell = judge->cells[(size_t)window * judge->fingerprints + fingerprint];
+	double *d = mem_zalloc(judge->windows.of[window].blocks, sizeof(*d));
+	memset(q, 0, sizeof(*q));
+	q->fingerprint = fingerprint;
+	q->window = (enum window_kind)window;
+	q->n = cell->n;
+	q->blocked = cell->blocked;
+	q->p = 1;
+	q->blocks = block_means(judge, window, cell, sign, 0, NULL, d);
+	if (q->blocks) {
+		double low;
+		double high;
+		block_test_bootstrap(d, q->blocks, SEED + fingerprint, &low, &high);
+		q->ratio = exp(mean_of(d, q->blocks));
+		q->ci_low = exp(low);
+		q->ci_high = exp(high);
+	}
+	q->smallest_effect = smallest_effect(d, q->blocks, judge->margin);
+	q->baseline_p95_ms = quantile_sketch_ms(&cell->sketch[JUDGE_BASELINE], 0.95);
+	q->migrating_p95_ms = quantile_sketch_ms(&cell->sketch[JUDGE_MIGRATING], 0.95);
+	if (judge->total_ns[window] > 0)
+		q->extra_share =
+			(cell->total_ns[JUDGE_MIGRATING] - cell->total_ns[JUDGE_BASELINE]) / judge->total_ns[window];
+	q->tested = q->n >= LATENCY_MIN_EXECUTIONS && q->blocks >= BLOCK_TEST_MIN;
+	free(d);
+}
+
+static void judge_query(const struct latency_judge *judge, double sign, struct latency_query *q)
+{
+	double delta_p95 = sign * (q->migrating_p95_ms - q->baseline_p95_ms);
+	bool matters = delta_p95 >= DELTA_P95_MS || sign * q->extra_share >= EXTRA_SHARE;
+	if (!q->tested) {
+		q->result = LATENCY_CANNOT_TELL;
+		q->why = q->n < LATENCY_MIN_EXECUTIONS ? "fewer than 15 executions"
+						       : "too short: fewer than 11 blocks of time with executions";
+	} else if (q->p <= LATENCY_ALPHA) {
+		q->result = q->ci_low > judge->margin && matters ? LATENCY_HURTS : LATENCY_SLOWER;
+	} else if (q->ci_high < judge->margin) {
+		q->result = LATENCY_CLEAR;
+	} else {
+		q->result = LATENCY_CANNOT_TELL;
+		q->why = "the scatter between blocks is too wide";
+	}
+}
+
+/* p values of all tested queries at once: the same flips, against the largest of them. */
+static void test_queries(const struct latency_judge *judge, struct latency_query *queries, size_t count, double sign)
+{
+	struct block_series *series = mem_zalloc(count, sizeof(*series));
+	double **dense = mem_zalloc(count, sizeof(*dense));
+	double *p = mem_zalloc(count, sizeof(*p));
+	double *scratch = mem_zalloc(WINDOW_BLOCKS_MAX + 2, sizeof(*scratch));
+	size_t *which = mem_zalloc(count, sizeof(*which));
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct latency_query *q = &queries[i];
+		if (!q->tested)
+			continue;
+		uint32_t blocks = judge->windows.of[q->window].blocks;
+		dense[n] = mem_zalloc(blocks, sizeof(double));
+		(void)block_means(judge, (int)q->window,
+				  judge->cells[(size_t)q->window * judge->fingerprints + q->fingerprint], sign,
+				  log1p(LATENCY_TAU), dense[n], scratch);
+		series[n] = (struct block_series){dense[n], blocks, (unsigned)q->window};
+		which[n++] = i;
+	}
+	if (n)
+		block_test_sign_flips(series, n, SEED, p);
+	for (size_t i = 0; i < n; i++) {
+		queries[which[i]].p = p[i];
+		free(dense[i]);
+	}
+	for (size_t i = 0; i < count; i++)
+		judge_query(judge, sign, &queries[i]);
+	free(which);
+	free(scratch);
+	free(p);
+	free(dense);
+	free(series);
+}
+
+static int compare_by_time(const void *a, const void *b)
+{
+	const struct latency_query *x = a;
+	const struct latency_query *y = b;
+	if (x->tested != y->tested)
+		return x->tested ? -1 : 1;
+	return (x->n < y->n) - (x->n > y->n);
+}
+
+static int compare_by_result(const void *a, const void *b)
+{
+	const struct latency_query *x = a;
+	const struct latency_query *y = b;
+	if (x->result != y->result)
+		return x->result > y->result ? -1 : 1;
+	if (x->extra_share != y->extra_share)
+		return x->extra_share > y->extra_share ? -1 : 1;
+	if (x->fingerprint != y->fingerprint)
+		return x->fingerprint < y->fingerprint ? -1 : 1;
+	return (x->window > y->window) - (x->window < y->window);
+}
+
+/* All cells of a window as queries, behind those that are there already. */
+static void collect(struct latency_judge *judge, int window, double sign, struct latency_query **queries, size_t *count,
+		    size_t *capacity)
+{
+	for (uint32_t f = 0; f < judge->fingerprints; f++) {
+		if (!judge->cells[(size_t)window * judge->fingerprints + f])
+			continue;
+		MEM_GROW(*queries, *count, *capacity);
+		fill_query(judge, window, f, sign, &(*queries)[(*count)++]);
+	}
+}
+
+static void cap_tests(struct latency_judge *judge, struct latency_query *queries, size_t count)
+{
+	if (count)
+		qsort(queries, count, sizeof(*queries), compare_by_time);
+	for (size_t i = LATENCY_TESTED_MAX; i < count; i++) {
+		judge->untested += queries[i].tested;
+		queries[i].tested = false;
+	}
+}
+
+/* The lanes before the migration, in both directions: they run the same, or something else is at work. */
+static void check_before(struct latency_judge *judge)
+{
+	for (double sign = 1; sign >= -1; sign -= 2) {
+		struct latency_query *queries = NULL;
+		size_t count = 0;
+		size_t capacity = 0;
+		collect(judge, WINDOW_BEFORE, sign, &queries, &count, &capacity);
+		cap_tests(judge, queries, count);
+		test_queries(judge, queries, count, sign);
+		for (size_t i = 0; i < count && !judge->before_differs; i++) {
+			if (queries[i].result != LATENCY_HURTS)
+				continue;
+			judge->before = queries[i];
+			judge->before_differs = true;
+			if (sign < 0) {
+				double low = judge->before.ci_low;
+				judge->before.ratio = 1 / judge->before.ratio;
+				judge->before.ci_low = 1 / judge->before.ci_high;
+				judge->before.ci_high = 1 / low;
+			}
+		}
+		free(queries);
+	}
+}
+
+void latency_judge_finish(struct latency_judge *judge)
+{
+	for (int w = WINDOW_BEFORE; w < WINDOW_COUNT; w++) {
+		for (uint32_t b = 0; b < judge->windows.of[w].blocks; b++) {
+			judge->blocks += judge->load[w][b].n > 0;
+			judge->saturated += judge->load[w][b].n > 0 && is_saturated(judge, w, b);
+		}
+	}
+	check_before(judge);
+	if (judge->windows.migration) {
+		collect(judge, WINDOW_DURING, 1, &judge->queries, &judge->count, &judge->capacity);
+		collect(judge, WINDOW_AFTER, 1, &judge->queries, &judge->count, &judge->capacity);
+	} else {
+		collect(judge, WINDOW_BEFORE, 1, &judge->queries, &judge->count, &judge->capacity);
+	}
+	cap_tests(judge, judge->queries, judge->count);
+	test_queries(judge, judge->queries, judge->count, 1);
+	if (judge->count)
+		qsort(judge->queries, judge->count, sizeof(*judge->queries), compare_by_result);
+}
+
+size_t latency_judge_count(const struct latency_judge *judge)
+{
+	return judge->count;
+}
+
+const struct latency_query *latency_judge_query(const struct latency_judge *judge, size_t index)
+{
+	return &judge->queries[index];
+}
+
+void latency_judge_saturation(const struct latency_judge *judge, uint64_t *saturated, uint64_t *blocks)
+{
+	*saturated = judge->saturated;
+	*blocks = judge->blocks;
+}
+
+const struct latency_query *latency_judge_before(const struct latency_judge *judge)
+{
+	return judge->before_differs ? &judge->before : NULL;
+}
+
+uint64_t latency_judge_untested(const struct latency_judge *judge)
+{
+	return judge->untested;
+}

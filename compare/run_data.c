@@ -1,0 +1,155 @@
+/*
+ * Opening a run directory: see run_data.h. A lock log that is missing or cut is no error here: the evidence judge is
+ * blind then, and says so. Everything else has to be there.
+ */
+#include "run_data.h"
+
+#include "clock.h"
+#include "json_file.h"
+#include "mem.h"
+#include "run_dir.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <unistd.h>
+
+const char *judge_lane_name(enum judge_lane lane)
+{
+	return lane == JUDGE_BASELINE ? "baseline" : "migrating";
+}
+
+/* Seconds as nanoseconds; -1 for null, a missing field, or a number that is no time of a run. */
+static int64_t read_time(const json_t *object, const char *name)
+{
+	const json_t *value = json_object_get(object, name);
+	if (!json_is_number(value))
+		return -1;
+	double s = json_number_value(value);
+	return s >= 0 && s < 1e9 ? (int64_t)llround(s * 1e9) : -1;
+}
+
+static int load_run(struct run_data *data, struct error *err)
+{
+	char *path = run_dir_path(data->dir, RUN_FILE_RUN);
+	int rc = json_file_load(path, &data->run, err);
+	if (rc == 0 && !json_is_object(data->run))
+		rc = error_set(err, ERR_DATA, "%s: is not the account of a run", path);
+	if (rc == 0) {
+		const char *schema = json_string_value(json_object_get(data->run, "schema"));
+		if (!schema || strncmp(schema, "rehearse.run/1", 14) != 0)
+			rc = error_set(err, ERR_DATA, "%s: its schema is not rehearse.run/1", path);
+	}
+	const json_t *lanes = json_object_get(data->run, "lanes");
+	for (int lane = 0; rc == 0 && lane < JUDGE_LANES; lane++) {
+		if (!json_is_object(json_object_get(lanes, judge_lane_name(lane))))
+			rc = error_set(err, ERR_USAGE,
+				       "%s: has no %s lane; compare needs a run with both --baseline and --migrating",
+				       data->dir, judge_lane_name(lane));
+	}
+	free(path);
+	if (rc < 0)
+		return rc;
+	data->complete = json_is_true(json_object_get(data->run, "complete"));
+	data->interrupted = json_is_true(json_object_get(data->run, "interrupted"));
+	data->end_ns = read_time(data->run, "end_s");
+	data->wanted_migration = json_is_number(json_object_get(data->run, "migrate_at_s"));
+	return 0;
+}
+
+static int load_ledger(struct run_data *data, struct error *err)
+{
+	char *path = run_dir_path(data->dir, LEDGER_FILE);
+	int rc = 0;
+	if (access(path, F_OK) == 0) {
+		rc = ledger_load(path, &data->ledger, err);
+		data->has_ledger = rc == 0;
+	}
+	free(path);
+	if (rc < 0)
+		return rc;
+	data->migration_start_ns = read_time(data->run, "migration_start_s");
+	data->migration_end_ns = read_time(data->run, "migration_end_s");
+	if (data->has_ledger && data->ledger.outcome != LEDGER_NONE) {
+		data->migration_start_ns = data->ledger.start_ns;
+		data->migration_end_ns = data->ledger.end_ns;
+	}
+	data->has_migration = data->migration_start_ns >= 0;
+	if (!data->has_migration)
+		data->migration_start_ns = data->end_ns;
+	if (data->migration_end_ns < data->migration_start_ns)
+		data->migration_end_ns =
+			data->end_ns > data->migration_start_ns ? data->end_ns : data->migration_start_ns;
+	return 0;
+}
+
+static void load_locks(struct run_data *data)
+{
+	static const char *const names[JUDGE_LANES] = {LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING};
+	for (int lane = 0; lane < JUDGE_LANES; lane++) {
+		struct error why = ERROR_INIT;
+		char *path = run_dir_path(data->dir, names[lane]);
+		if (access(path, F_OK) == 0)
+			data->has_locks[lane] = lock_log_load(path, &data->locks[lane], &why) == 0;
+		free(path);
+	}
+}
+
+static void load_sessions(struct run_data *data, enum judge_lane lane)
+{
+	uint32_t n = run_log_session_count(data->logs[lane]);
+	data->sessions[lane] = mem_zalloc(n, sizeof(struct run_session));
+	data->session_count[lane] = n;
+	for (uint32_t i = 0; i < n; i++)
+		data->sessions[lane][i] = *run_log_session(data->logs[lane], i);
+}
+
+static int open_logs(struct run_data *data, struct error *err)
+{
+	static const char *const names[JUDGE_LANES] = {RUN_FILE_BASELINE, RUN_FILE_MIGRATING};
+	char *path = run_dir_path(data->dir, ITEM_INDEX_FILE);
+	int rc = item_index_open(path, &data->items, err);
+	free(path);
+	for (int lane = 0; rc == 0 && lane < JUDGE_LANES; lane++) {
+		path = run_dir_path(data->dir, names[lane]);
+		rc = run_log_open(path, &data->logs[lane], err);
+		if (rc == 0 && run_log_count(data->logs[lane]) != item_index_count(data->items))
+			rc = error_set(err, ERR_DATA, "%s: has %" PRIu64 " items, but %s has %" PRIu64, path,
+				       run_log_count(data->logs[lane]), ITEM_INDEX_FILE, item_index_count(data->items));
+		free(path);
+		if (rc == 0)
+			load_sessions(data, lane);
+	}
+	return rc;
+}
+
+int run_data_open(const char *dir, struct run_data *data, struct error *err)
+{
+	memset(data, 0, sizeof(*data));
+	data->dir = mem_strdup(dir);
+	ledger_init(&data->ledger);
+	int rc = load_run(data, err);
+	if (rc == 0)
+		rc = open_logs(data, err);
+	if (rc == 0)
+		rc = load_ledger(data, err);
+	if (rc == 0)
+		load_locks(data);
+	if (rc == 0 && data->end_ns < 0)
+		rc = error_set(err, ERR_DATA, "%s/%s: end_s is missing", dir, RUN_FILE_RUN);
+	return rc;
+}
+
+void run_data_release(struct run_data *data)
+{
+	for (int lane = 0; lane < JUDGE_LANES; lane++) {
+		run_log_free(data->logs[lane]);
+		free(data->sessions[lane]);
+		if (data->has_locks[lane])
+			lock_log_release(&data->locks[lane]);
+	}
+	item_index_free(data->items);
+	ledger_release(&data->ledger);
+	json_decref(data->run);
+	free(data->dir);
+	memset(data, 0, sizeof(*data));
+}

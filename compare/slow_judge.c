@@ -1,0 +1,250 @@
+/* Query-seconds lost without a lock wait: see slow_judge.h. */
+#include "slow_judge.h"
+
+#include "block_test.h"
+#include "clock.h"
+#include "latency_judge.h"
+#include "mem.h"
+
+#include <math.h>
+
+#define SEED	    UINT64_C(0x736c6f776e657373)
+#define BIN_MIN_NS  (100 * NS_PER_MS)
+#define SPAN_BINS   24
+#define BINS_BEFORE 4096 /* as far back as the noise floor looks */
+#define BINS_BEHIND 4096
+
+struct slow_bin {
+	float excess_s;
+	uint32_t n;
+	double sum_log_ratio;
+};
+
+/* A touched fingerprint's bins, around the migration's start at bin `zero`. */
+struct slow_series {
+	uint32_t fingerprint;
+	struct slow_bin *bins;
+};
+
+struct slow_judge {
+	struct windows windows;
+	bool (*touches)(void *context, uint32_t fingerprint);
+	void *context;
+	int64_t bin_ns;
+	size_t zero;   /* bin of the migration's start */
+	size_t span;   /* bins of the migration itself */
+	size_t during; /* … and of its recovery */
+	size_t bins;
+	uint32_t fingerprints;
+	int32_t *series_of; /* by fingerprint: -2 not asked, -1 not touched, else row of series */
+	struct slow_series *series;
+	size_t count;
+	size_t capacity;
+	struct slow_query *queries; /* by row of series, sorted at the end */
+	double query_s;
+	double noise_floor_s;
+};
+
+struct slow_judge *slow_judge_new(const struct windows *windows, uint32_t fingerprints,
+				  bool (*touches)(void *context, uint32_t fingerprint), void *context)
+{
+	struct slow_judge *judge = mem_zalloc(1, sizeof(*judge));
+	const struct window *during = &windows->of[WINDOW_DURING];
+	const struct window *before = &windows->of[WINDOW_BEFORE];
+	int64_t span = windows->migration_end_ns - windows->migration_start_ns;
+	judge->windows = *windows;
+	judge->touches = touches;
+	judge->context = context;
+	judge->bin_ns = span / SPAN_BINS > BIN_MIN_NS ? span / SPAN_BINS : BIN_MIN_NS;
+	judge->span = (size_t)((span + judge->bin_ns - 1) / judge->bin_ns);
+	judge->during = (size_t)((during->end_ns - during->start_ns + judge->bin_ns - 1) / judge->bin_ns);
+	if (judge->during > BINS_BEHIND)
+		judge->during = BINS_BEHIND;
+	int64_t back = before->end_ns > before->start_ns ? (before->end_ns - before->start_ns) / judge->bin_ns : 0;
+	judge->zero = back < BINS_BEFORE ? (size_t)back : BINS_BEFORE;
+	judge->bins = judge->zero + judge->during;
+	judge->fingerprints = fingerprints;
+	judge->series_of = mem_zalloc(fingerprints, sizeof(*judge->series_of));
+	for (uint32_t f = 0; f < fingerprints; f++)
+		judge->series_of[f] = -2;
+	return judge;
+}
+
+void slow_judge_free(struct slow_judge *judge)
+{
+	if (!judge)
+		return;
+	for (size_t i = 0; i < judge->count; i++)
+		free(judge->series[i].bins);
+	free(judge->series);
+	free(judge->series_of);
+	free(judge->queries);
+	free(judge);
+}
+
+static struct slow_series *get_series(struct slow_judge *judge, uint32_t fingerprint)
+{
+	int32_t *row = &judge->series_of[fingerprint];
+	if (*row == -2) {
+		*row = -1;
+		if (judge->touches(judge->context, fingerprint)) {
+			MEM_GROW(judge->series, judge->count, judge->capacity);
+			*row = (int32_t)judge->count;
+			judge->series[judge->count++] = (struct slow_series){
+				fingerprint, mem_zalloc(judge->bins ? judge->bins : 1, sizeof(struct slow_bin))};
+		}
+	}
+	return *row < 0 ? NULL : &judge->series[*row];
+}
+
+void slow_judge_add(struct slow_judge *judge, const struct pair *pair, enum window_kind window, int64_t lock_caused_ns)
+{
+	if (!judge->windows.migration || (window != WINDOW_BEFORE && window != WINDOW_DURING) ||
+	    !pair_has_latency(pair) || pair->item->fingerprint >= judge->fingerprints || judge->bins == 0)
+		return;
+	struct slow_series *series = get_series(judge, pair->item->fingerprint);
+	if (!series)
+		return;
+	int64_t offset = pair->item->due_ns - judge->windows.migration_start_ns;
+	if (window == WINDOW_DURING && offset < 0)
+		offset = 0;
+	/* Division that rounds down on both sides of zero. */
+	int64_t at = offset >= 0 ? offset / judge->bin_ns : -((-offset + judge->bin_ns - 1) / judge->bin_ns);
+	at += (int64_t)judge->zero;
+	if (at < 0)
+		return;
+	struct slow_bin *bin = &series->bins[(size_t)at < judge->bins ? (size_t)at : judge->bins - 1];
+	int64_t base = run_record_latency_ns(pair->lane[JUDGE_BASELINE]);
+	int64_t mig = run_record_latency_ns(pair->lane[JUDGE_MIGRATING]) - lock_caused_ns;
+	if (mig < 0)
+		mig = 0;
+	if (mig > base)
+		bin->excess_s += (float)ns_to_s(mig - base);
+	/* What a lock held up says nothing of how fast it would have been. */
+	if (lock_caused_ns > 0)
+		return;
+	bin->n++;
+	bin->sum_log_ratio += log(((double)mig + LATENCY_OFFSET_NS) / ((double)base + LATENCY_OFFSET_NS));
+}
+
+static void fill_query(const struct slow_judge *judge, const struct slow_series *series, double *dense,
+		       struct slow_query *q)
+{
+	double *d = mem_zalloc(judge->span, sizeof(*d));
+	memset(q, 0, sizeof(*q));
+	q->fingerprint = series->fingerprint;
+	q->p = 1;
+	for (size_t i = 0; i < judge->during; i++)
+		q->query_s += series->bins[judge->zero + i].excess_s;
+	double sum = 0;
+	for (size_t i = 0; i < judge->span; i++) {
+		const struct slow_bin *bin = &series->bins[judge->zero + i];
+		dense[i] = 0;
+		if (i >= judge->during || bin->n == 0)
+			continue;
+		double mean = bin->sum_log_ratio / bin->n;
+		dense[i] = mean - log1p(LATENCY_TAU);
+		d[q->blocks++] = mean;
+		sum += mean;
+		q->n += bin->n;
+	}
+	if (q->blocks) {
+		double low;
+		double high;
+		block_test_bootstrap(d, q->blocks, SEED + series->fingerprint, &low, &high);
+		q->ratio = exp(sum / (double)q->blocks);
+		q->ci_low = exp(low);
+		q->ci_high = exp(high);
+	}
+	free(d);
+}
+
+/* The largest sum of the significant fingerprints in any window as long as the migration's, before it. */
+static double find_noise_floor(const struct slow_judge *judge)
+{
+	double largest = -1;
+	double sum = 0;
+	if (judge->zero < judge->during || judge->during == 0) {
+		/* Before is shorter than the window: what there is, scaled up. */
+		for (size_t i = 0; i < judge->count; i++) {
+			for (size_t b = 0; judge->queries[i].significant && b < judge->zero; b++)
+				sum += judge->series[i].bins[b].excess_s;
+		}
+		return judge->zero ? sum * (double)judge->during / (double)judge->zero : -1;
+	}
+	for (size_t b = 0; b < judge->zero; b++) {
+		for (size_t i = 0; i < judge->count; i++) {
+			if (!judge->queries[i].significant)
+				continue;
+			sum += judge->series[i].bins[b].excess_s;
+			if (b >= judge->during)
+				sum -= judge->series[i].bins[b - judge->during].excess_s;
+		}
+		if (b + 1 >= judge->during && sum > largest)
+			largest = sum;
+	}
+	return largest < 0 ? 0 : largest;
+}
+
+static int compare_queries(const void *a, const void *b)
+{
+	const struct slow_query *x = a;
+	const struct slow_query *y = b;
+	if (x->significant != y->significant)
+		return x->significant ? -1 : 1;
+	return (x->query_s < y->query_s) - (x->query_s > y->query_s);
+}
+
+void slow_judge_finish(struct slow_judge *judge)
+{
+	struct block_series *tests = mem_zalloc(judge->count, sizeof(*tests));
+	double *p = mem_zalloc(judge->count, sizeof(*p));
+	double *dense = mem_zalloc(judge->count * judge->span, sizeof(*dense));
+	judge->queries = mem_zalloc(judge->count, sizeof(*judge->queries));
+	judge->noise_floor_s = -1;
+	for (size_t i = 0; i < judge->count; i++) {
+		fill_query(judge, &judge->series[i], dense + i * judge->span, &judge->queries[i]);
+		bool testable = judge->queries[i].blocks >= BLOCK_TEST_MIN;
+		tests[i] = (struct block_series){dense + i * judge->span, testable ? judge->span : 0, 0};
+	}
+	if (judge->count)
+		block_test_sign_flips(tests, judge->count, SEED, p);
+	double total = 0;
+	for (size_t i = 0; i < judge->count; i++) {
+		struct slow_query *q = &judge->queries[i];
+		q->p = p[i];
+		q->significant = q->blocks >= BLOCK_TEST_MIN && q->p <= LATENCY_ALPHA && q->ci_low > SLOW_RATIO_MIN;
+		if (q->significant)
+			total += q->query_s;
+	}
+	if (total > 0) {
+		judge->noise_floor_s = find_noise_floor(judge);
+		if (judge->noise_floor_s >= 0 && total >= SLOW_NOISE_TIMES * judge->noise_floor_s)
+			judge->query_s = total;
+	}
+	if (judge->count)
+		qsort(judge->queries, judge->count, sizeof(*judge->queries), compare_queries);
+	free(dense);
+	free(p);
+	free(tests);
+}
+
+double slow_judge_query_seconds(const struct slow_judge *judge)
+{
+	return judge->query_s;
+}
+
+double slow_judge_noise_floor(const struct slow_judge *judge)
+{
+	return judge->noise_floor_s;
+}
+
+size_t slow_judge_count(const struct slow_judge *judge)
+{
+	return judge->count;
+}
+
+const struct slow_query *slow_judge_query(const struct slow_judge *judge, size_t index)
+{
+	return &judge->queries[index];
+}

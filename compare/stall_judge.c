@@ -1,0 +1,525 @@
+/* The evidence judge: see stall_judge.h. The method is in docs/verdict.md. */
+#include "stall_judge.h"
+
+#include "clock.h"
+#include "lock_graph.h"
+#include "mem.h"
+#include "sqlstate.h"
+
+#define GAP_MAX_NS (50 * NS_PER_MS) /* a sampler silent for longer than this is blind */
+#define NO_STALL   SIZE_MAX
+/* The migration amplified somebody's lock when it queued for a tenth of the stall, and for more than a blink. */
+#define AMPLIFIED_MIN_NS (20 * NS_PER_MS)
+#define ROOT_HOPS_MAX	 8
+
+/* One wait that was the migration's doing, of a backend that served a replayed session. */
+struct claimed_wait {
+	const struct lock_wait *wait;
+	int64_t start_ns;
+	int64_t end_ns;
+	uint32_t session;
+	size_t stall;
+	bool open_end; /* ends at the last sample: a completion may say it better */
+	bool exact_end;
+	char relation[260];
+};
+
+struct stall_judge {
+	struct stall_input input;
+	struct lock_graph *graph;
+	struct claimed_wait *waits; /* by session, then start */
+	size_t wait_count;
+	size_t wait_capacity;
+	uint32_t *first_wait; /* by session of the replay file: its range in waits */
+	int64_t *debt_ns;     /* by session: delay that its earlier items took over from locks */
+	struct stall *stalls;
+	size_t stall_count;
+	size_t stall_capacity;
+	struct stall_exposure *exposures;
+	size_t exposure_count;
+	size_t exposure_capacity;
+	struct stall_control others[JUDGE_LANES];
+	uint64_t unmapped;
+};
+
+int stall_mode_rank(const char *mode)
+{
+	static const char *const modes[] = {
+		"AccessShareLock", "RowShareLock",	    "RowExclusiveLock", "ShareUpdateExclusiveLock",
+		"ShareLock",	   "ShareRowExclusiveLock", "ExclusiveLock",	"AccessExclusiveLock"};
+	for (int i = 0; i < 8; i++) {
+		if (strcmp(mode, modes[i]) == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
+const char *stall_mode_blocks(const char *mode)
+{
+	int rank = stall_mode_rank(mode);
+	if (rank == 8)
+		return "all access to";
+	if (rank == 7)
+		return "writes to, and locking reads of,";
+	if (rank == 5 || rank == 6)
+		return "writes to";
+	return "statements on";
+}
+
+static bool is_timeout(const struct run_record *r)
+{
+	char code[SQLSTATE_TEXT_MAX];
+	if (r->flags & RUN_CENSORED)
+		return true;
+	sqlstate_unpack(r->sqlstate, code);
+	return strcmp(code, "57014") == 0 || strcmp(code, "55P03") == 0 || strcmp(code, "40P01") == 0;
+}
+
+/* The replayed session that the backend served at that time. A pid may have served several, one after another. */
+static uint32_t find_session(const struct run_session *sessions, size_t count, int32_t pid, int64_t at_ns)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct run_session *s = &sessions[i];
+		if (s->backend_pid == pid && s->opened_ns <= at_ns + NS_PER_MS &&
+		    (s->closed_ns < 0 || s->closed_ns >= at_ns))
+			return s->session;
+	}
+	return STALL_NO_SESSION;
+}
+
+/*
+ * The true end lies up to one sampling interval behind the last sample. Where a transaction of the migration ended in
+ * that time (two intervals, because a sample itself takes a while), the waiters were let go there.
+ */
+static bool find_release(const struct stall_judge *judge, int64_t last_seen_ns, int64_t *release_ns)
+{
+	int64_t limit = last_seen_ns + 2 * judge->input.locks->interval_ns;
+	bool found = false;
+	for (size_t i = 0; i < judge->input.ledger->statement_count; i++) {
+		int64_t end = judge->input.ledger->statements[i].transaction_end_ns;
+		if (end < last_seen_ns - NS_PER_MS || end > limit || (found && end >= *release_ns))
+			continue;
+		*release_ns = end > last_seen_ns ? end : last_seen_ns;
+		found = true;
+	}
+	return found;
+}
+
+/* The relation of a wait; one for a row or a transaction takes that of the wait through which it hangs. */
+static void set_relation(const struct stall_judge *judge, size_t index, struct claimed_wait *claimed)
+{
+	const struct lock_log *log = judge->input.locks;
+	for (int hops = 0; hops < ROOT_HOPS_MAX && index != LOCK_GRAPH_DIRECT; hops++) {
+		if (*log->waits[index].relation) {
+			(void)snprintf(claimed->relation, sizeof(claimed->relation), "%s", log->waits[index].relation);
+			return;
+		}
+		index = lock_graph_claim(judge->graph, index)->via;
+	}
+	claimed->relation[0] = '\0';
+}
+
+static void count_other(struct stall_control *control, const struct lock_wait *wait)
+{
+	int64_t len = wait->end_ns - wait->start_ns;
+	control->waits++;
+	if (len > control->longest_ns)
+		control->longest_ns = len;
+}
+
+static void claim_waits(struct stall_judge *judge)
+{
+	const struct lock_log *log = judge->input.locks;
+	for (size_t i = 0; i < log->wait_count; i++) {
+		const struct lock_wait *wait = &log->waits[i];
+		const struct lock_graph_claim *claim = lock_graph_claim(judge->graph, i);
+		if (lock_graph_is_migration(judge->graph, wait->pid))
+			continue;
+		uint32_t session =
+			find_session(judge->input.sessions, judge->input.session_count, wait->pid, wait->start_ns);
+		if (session >= judge->input.item_sessions)
+			session = STALL_NO_SESSION;
+		if (!claim->claimed) {
+			if (session != STALL_NO_SESSION)
+				count_other(&judge->others[JUDGE_MIGRATING], wait);
+			continue;
+		}
+		if (session == STALL_NO_SESSION) {
+			judge->unmapped++;
+			continue;
+		}
+		MEM_GROW(judge->waits, judge->wait_count, judge->wait_capacity);
+		struct claimed_wait *claimed = &judge->waits[judge->wait_count++];
+		*claimed = (struct claimed_wait){.wait = wait,
+						 .start_ns = claim->start_ns,
+						 .end_ns = claim->end_ns,
+						 .session = session,
+						 .stall = NO_STALL,
+						 .open_end = claim->to_the_end};
+		set_relation(judge, i, claimed);
+		if (claim->to_the_end)
+			claimed->exact_end = find_release(judge, claim->end_ns, &claimed->end_ns);
+	}
+}
+
+static int compare_by_relation(const void *a, const void *b)
+{
+	const struct claimed_wait *x = a;
+	const struct claimed_wait *y = b;
+	int order = strcmp(x->relation, y->relation);
+	if (order)
+		return order;
+	return (x->start_ns > y->start_ns) - (x->start_ns < y->start_ns);
+}
+
+static int compare_by_session(const void *a, const void *b)
+{
+	const struct claimed_wait *x = a;
+	const struct claimed_wait *y = b;
+	if (x->session != y->session)
+		return x->session < y->session ? -1 : 1;
+	return (x->start_ns > y->start_ns) - (x->start_ns < y->start_ns);
+}
+
+/* Waits on one relation that overlap are one stall; a moment in which nobody waited parts two. */
+static void group_waits(struct stall_judge *judge)
+{
+	if (judge->wait_count)
+		qsort(judge->waits, judge->wait_count, sizeof(*judge->waits), compare_by_relation);
+	for (size_t i = 0; i < judge->wait_count; i++) {
+		struct claimed_wait *w = &judge->waits[i];
+		struct stall *stall = judge->stall_count ? &judge->stalls[judge->stall_count - 1] : NULL;
+		if (!stall || strcmp(stall->relation, w->relation) != 0 || w->start_ns > stall->end_ns) {
+			MEM_GROW(judge->stalls, judge->stall_count, judge->stall_capacity);
+			stall = &judge->stalls[judge->stall_count++];
+			memset(stall, 0, sizeof(*stall));
+			memcpy(stall->relation, w->relation, sizeof(stall->relation));
+			stall->start_ns = w->start_ns;
+			stall->end_ns = w->end_ns;
+			stall->statement = STALL_NO_STATEMENT;
+			stall->root.session = STALL_NO_SESSION;
+			stall->root.fingerprint = ITEM_NO_TEXT;
+		}
+		w->stall = judge->stall_count - 1;
+		stall->waits++;
+		if (w->end_ns > stall->end_ns)
+			stall->end_ns = w->end_ns;
+		int rank = stall_mode_rank(w->wait->mode);
+		if (*w->wait->relation && (!*stall->wanted || rank < stall_mode_rank(stall->wanted)))
+			memcpy(stall->wanted, w->wait->mode, sizeof(stall->wanted));
+	}
+}
+
+static void take_mode(struct stall *stall, const char *mode, size_t statement)
+{
+	if (stall_mode_rank(mode) <= stall_mode_rank(stall->mode))
+		return;
+	(void)snprintf(stall->mode, sizeof(stall->mode), "%s", mode);
+	stall->statement = statement;
+}
+
+/* What the migration held, or waited for, on the stall's relation at that time; the ledger knows best. */
+static void name_mode(const struct stall_judge *judge, struct stall *stall)
+{
+	const struct ledger *ledger = judge->input.ledger;
+	const struct lock_log *log = judge->input.locks;
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		const struct ledger_statement *s = &ledger->statements[i];
+		for (size_t l = 0; l < s->lock_count; l++) {
+			const struct ledger_lock *lock = &s->locks[l];
+			if (strcmp(lock->relation, stall->relation) != 0 || lock->released_ns < stall->start_ns ||
+			    lock->acquired_ns - lock->waited_ns > stall->end_ns)
+				continue;
+			take_mode(stall, lock->mode, i);
+			stall->from_ledger = true;
+		}
+	}
+	for (size_t i = 0; i < log->wait_count && !stall->from_ledger; i++) {
+		const struct lock_wait *w = &log->waits[i];
+		if (lock_graph_is_migration(judge->graph, w->pid) && strcmp(w->relation, stall->relation) == 0 &&
+		    w->start_ns <= stall->end_ns && w->end_ns >= stall->start_ns)
+			take_mode(stall, w->mode, STALL_NO_STATEMENT);
+	}
+	for (size_t i = 0; i < ledger->statement_count && stall->statement == STALL_NO_STATEMENT; i++) {
+		if (ledger->statements[i].start_ns <= stall->start_ns &&
+		    ledger->statements[i].transaction_end_ns >= stall->start_ns)
+			stall->statement = i;
+	}
+}
+
+static const struct lock_blocker *longest_blocker(const struct lock_wait *wait)
+{
+	const struct lock_blocker *best = NULL;
+	for (size_t i = 0; i < wait->blocker_count; i++) {
+		const struct lock_blocker *b = &wait->blockers[i];
+		if (b->pid != wait->pid && (!best || b->last_ns - b->first_ns > best->last_ns - best->first_ns))
+			best = b;
+	}
+	return best;
+}
+
+/* Behind whom did the migration queue while its own place in the queue held up the others? */
+static void name_root(const struct stall_judge *judge, struct stall *stall)
+{
+	const struct lock_log *log = judge->input.locks;
+	for (size_t i = 0; i < log->wait_count; i++) {
+		const struct lock_wait *w = &log->waits[i];
+		if (!lock_graph_is_migration(judge->graph, w->pid))
+			continue;
+		if (*stall->relation && *w->relation && strcmp(stall->relation, w->relation) != 0)
+			continue;
+		int64_t from = w->start_ns > stall->start_ns ? w->start_ns : stall->start_ns;
+		int64_t to = w->end_ns < stall->end_ns ? w->end_ns : stall->end_ns;
+		const struct lock_blocker *blocker = longest_blocker(w);
+		if (!blocker || to - from < AMPLIFIED_MIN_NS || to - from < (stall->end_ns - stall->start_ns) / 10 ||
+		    to - from <= stall->root.waited_ns)
+			continue;
+		int32_t pid = blocker->pid;
+		for (int hop = 0; hop < ROOT_HOPS_MAX; hop++) {
+			size_t up = lock_graph_find(judge->graph, pid, from, to);
+			const struct lock_blocker *next = up == SIZE_MAX ? NULL : longest_blocker(&log->waits[up]);
+			if (!next || next->pid == w->pid || next->pid == pid)
+				break;
+			pid = next->pid;
+		}
+		stall->root.found = true;
+		stall->root.pid = pid;
+		stall->root.at_ns = from;
+		stall->root.waited_ns = to - from;
+		stall->root.session =
+			find_session(judge->input.sessions, judge->input.session_count, pid, stall->root.at_ns);
+	}
+}
+
+static int compare_stalls(const void *a, const void *b)
+{
+	const struct stall *x = a;
+	const struct stall *y = b;
+	return (x->start_ns > y->start_ns) - (x->start_ns < y->start_ns);
+}
+
+/* Where each session's waits begin in judge->waits, with one entry more for the end. */
+static void index_sessions(struct stall_judge *judge)
+{
+	size_t next = 0;
+	if (judge->wait_count)
+		qsort(judge->waits, judge->wait_count, sizeof(*judge->waits), compare_by_session);
+	judge->first_wait = mem_zalloc((size_t)judge->input.item_sessions + 1, sizeof(*judge->first_wait));
+	judge->debt_ns = mem_zalloc(judge->input.item_sessions, sizeof(*judge->debt_ns));
+	for (uint32_t s = 0; s <= judge->input.item_sessions; s++) {
+		while (next < judge->wait_count && judge->waits[next].session < s)
+			next++;
+		judge->first_wait[s] = (uint32_t)next;
+	}
+}
+
+struct stall_judge *stall_judge_new(const struct stall_input *input)
+{
+	struct stall_judge *judge = mem_zalloc(1, sizeof(*judge));
+	judge->input = *input;
+	if (input->locks) {
+		judge->graph = lock_graph_new(input->locks, input->ledger);
+		claim_waits(judge);
+		group_waits(judge);
+		for (size_t i = 0; i < judge->stall_count; i++) {
+			name_mode(judge, &judge->stalls[i]);
+			name_root(judge, &judge->stalls[i]);
+		}
+	}
+	for (size_t i = 0; input->baseline_locks && i < input->baseline_locks->wait_count; i++)
+		count_other(&judge->others[JUDGE_BASELINE], &input->baseline_locks->waits[i]);
+	index_sessions(judge);
+	return judge;
+}
+
+void stall_judge_free(struct stall_judge *judge)
+{
+	if (!judge)
+		return;
+	lock_graph_free(judge->graph);
+	free(judge->waits);
+	free(judge->first_wait);
+	free(judge->debt_ns);
+	free(judge->stalls);
+	free(judge->exposures);
+	free(judge);
+}
+
+/* The last statement that a root's session had sent when the migration queued behind it. */
+static void note_root(struct stall_judge *judge, const struct pair *pair, int64_t sent_ns, int64_t done_ns)
+{
+	for (size_t i = 0; i < judge->stall_count; i++) {
+		struct stall_root *root = &judge->stalls[i].root;
+		if (!root->found || root->session != pair->item->session || sent_ns > root->at_ns ||
+		    pair->item->fingerprint == ITEM_NO_TEXT)
+			continue;
+		root->fingerprint = pair->item->fingerprint;
+		root->idle = done_ns < root->at_ns;
+	}
+}
+
+/* One execution against one wait of its backend: how long both lasted together. */
+static int64_t hit(struct stall_judge *judge, struct claimed_wait *w, const struct pair *pair, int64_t sent_ns,
+		   int64_t done_ns, size_t *counted)
+{
+	if (w->open_end && !w->exact_end && done_ns >= w->end_ns &&
+	    done_ns <= w->end_ns + 2 * judge->input.locks->interval_ns && sent_ns <= w->end_ns) {
+		w->end_ns = done_ns;
+		w->exact_end = true;
+	}
+	int64_t from = w->start_ns > sent_ns ? w->start_ns : sent_ns;
+	int64_t to = w->end_ns < done_ns ? w->end_ns : done_ns;
+	if (from >= to)
+		return 0;
+	struct stall *stall = &judge->stalls[w->stall];
+	stall->blocked_query_s += ns_to_s(to - from);
+	if (*counted != w->stall) {
+		stall->victims++;
+		stall->timed_out += is_timeout(pair->lane[JUDGE_MIGRATING]);
+		*counted = w->stall;
+	}
+	return to - from;
+}
+
+void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t *blocked_ns, int64_t *lock_caused_ns)
+{
+	*blocked_ns = 0;
+	*lock_caused_ns = 0;
+	uint32_t session = pair->item->session;
+	if (!pair_was_sent(pair, JUDGE_MIGRATING) || session >= judge->input.item_sessions)
+		return;
+	int64_t sent = pair_sent_ns(pair, JUDGE_MIGRATING);
+	int64_t done = pair_done_ns(pair, JUDGE_MIGRATING);
+	size_t counted = NO_STALL;
+	note_root(judge, pair, sent, done);
+	for (uint32_t i = judge->first_wait[session]; i < judge->first_wait[session + 1]; i++) {
+		if (judge->waits[i].start_ns <= done)
+			*blocked_ns += hit(judge, &judge->waits[i], pair, sent, done, &counted);
+	}
+	int64_t queue = pair_queue_ns(pair, JUDGE_MIGRATING);
+	int64_t inherited = queue < judge->debt_ns[session] ? queue : judge->debt_ns[session];
+	*lock_caused_ns = inherited + *blocked_ns;
+	judge->debt_ns[session] = *lock_caused_ns;
+}
+
+/* A lock of at least ShareLock, held long, that no stall tells of. One relation once per statement's transaction. */
+static void find_exposures(struct stall_judge *judge)
+{
+	const struct ledger *ledger = judge->input.ledger;
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		for (size_t l = 0; l < ledger->statements[i].lock_count; l++) {
+			const struct ledger_lock *lock = &ledger->statements[i].locks[l];
+			int64_t held = lock->released_ns - lock->acquired_ns;
+			bool hit_somebody = false;
+			if (stall_mode_rank(lock->mode) < 5 || held < judge->input.exposure_ns)
+				continue;
+			for (size_t s = 0; s < judge->stall_count; s++) {
+				const struct stall *stall = &judge->stalls[s];
+				hit_somebody |= strcmp(stall->relation, lock->relation) == 0 &&
+						stall->start_ns <= lock->released_ns &&
+						stall->end_ns >= lock->acquired_ns - lock->waited_ns;
+			}
+			for (size_t e = 0; e < judge->exposure_count; e++)
+				hit_somebody |= strcmp(judge->exposures[e].lock->relation, lock->relation) == 0 &&
+						judge->exposures[e].lock->released_ns == lock->released_ns;
+			if (hit_somebody)
+				continue;
+			MEM_GROW(judge->exposures, judge->exposure_count, judge->exposure_capacity);
+			judge->exposures[judge->exposure_count++] = (struct stall_exposure){lock, i, held};
+		}
+	}
+}
+
+void stall_judge_finish(struct stall_judge *judge)
+{
+	for (size_t i = 0; i < judge->stall_count; i++)
+		judge->stalls[i].end_ns = judge->stalls[i].start_ns;
+	for (size_t i = 0; i < judge->wait_count; i++) {
+		const struct claimed_wait *w = &judge->waits[i];
+		struct stall *stall = &judge->stalls[w->stall];
+		if (w->end_ns > stall->end_ns) {
+			stall->end_ns = w->end_ns;
+			stall->exact_end = w->exact_end;
+		}
+		if (w->end_ns - w->start_ns > stall->longest_wait_ns)
+			stall->longest_wait_ns = w->end_ns - w->start_ns;
+	}
+	find_exposures(judge);
+	/* Only now: until here waits refer to stalls by number. */
+	if (judge->stall_count)
+		qsort(judge->stalls, judge->stall_count, sizeof(*judge->stalls), compare_stalls);
+}
+
+size_t stall_judge_count(const struct stall_judge *judge)
+{
+	return judge->stall_count;
+}
+
+const struct stall *stall_judge_stall(const struct stall_judge *judge, size_t index)
+{
+	return &judge->stalls[index];
+}
+
+size_t stall_judge_exposure_count(const struct stall_judge *judge)
+{
+	return judge->exposure_count;
+}
+
+const struct stall_exposure *stall_judge_exposure(const struct stall_judge *judge, size_t index)
+{
+	return &judge->exposures[index];
+}
+
+const struct stall_control *stall_judge_other_waits(const struct stall_judge *judge, enum judge_lane lane)
+{
+	return &judge->others[lane];
+}
+
+uint64_t stall_judge_unmapped_waits(const struct stall_judge *judge)
+{
+	return judge->unmapped;
+}
+
+char *stall_judge_blindness(const struct stall_judge *judge)
+{
+	const struct lock_log *log = judge->input.locks;
+	const struct ledger *ledger = judge->input.ledger;
+	if (ledger->outcome == LEDGER_NONE)
+		return NULL;
+	if (!log)
+		return mem_strdup("the lock log of the migrating lane is missing or damaged");
+	if (!log->complete)
+		return mem_strdup("the lock log of the migrating lane has no end: the sampler stopped");
+	if (log->start_ns > ledger->start_ns + GAP_MAX_NS || log->end_ns < ledger->end_ns - GAP_MAX_NS)
+		return mem_printf(
+			"the lock sampler ran from %.3f s to %.3f s only; the migration from %.3f s to %.3f s",
+			ns_to_s(log->start_ns), ns_to_s(log->end_ns), ns_to_s(ledger->start_ns),
+			ns_to_s(ledger->end_ns));
+	int64_t longest = 0;
+	for (size_t i = 0; i < log->gap_count; i++) {
+		int64_t from = log->gaps[i].start_ns > ledger->start_ns ? log->gaps[i].start_ns : ledger->start_ns;
+		int64_t to = log->gaps[i].end_ns < ledger->end_ns ? log->gaps[i].end_ns : ledger->end_ns;
+		/* All of a gap counts that the migration shares in, however little: the stall may lie in either part.
+		 */
+		int64_t gap = log->gaps[i].end_ns - log->gaps[i].start_ns;
+		if (from < to && gap > longest)
+			longest = gap;
+	}
+	if (longest > GAP_MAX_NS)
+		return mem_printf("the lock sampler saw nothing for %.0f ms while the migration ran",
+				  ns_to_ms(longest));
+	return NULL;
+}
+
+void stall_judge_count_blocked(const struct lock_log *locks, const struct run_session *sessions, size_t session_count,
+			       int64_t bin_ns, uint32_t *counts, size_t bins)
+{
+	for (size_t i = 0; i < locks->wait_count; i++) {
+		const struct lock_wait *w = &locks->waits[i];
+		if (find_session(sessions, session_count, w->pid, w->start_ns) == STALL_NO_SESSION || w->start_ns < 0)
+			continue;
+		size_t last = (size_t)((w->end_ns > 0 ? w->end_ns : 0) / bin_ns);
+		for (size_t bin = (size_t)(w->start_ns / bin_ns); bin <= last && bin < bins; bin++)
+			counts[bin]++;
+	}
+}

@@ -1,0 +1,100 @@
+/*
+ * The evidence judge: which waits of the users were the migration's doing? A wait is, when one of the migration's
+ * backends stands before the waiter, itself or through others that wait in turn (the transitive closure of the lock
+ * log's blockers), while the migration runs. Such waits, grouped by relation where they overlap, are stalls; the
+ * executions that they hit are counted from the run log. Without a migration none of this can fire.
+ *
+ * Channels: the ledger says what the migration locked, the sampler who waited for whom, the victims who felt it. The
+ * server's log is to become the fourth.
+ */
+#ifndef STALL_JUDGE_H
+#define STALL_JUDGE_H
+
+#include "pairing.h"
+
+#define STALL_NO_STATEMENT SIZE_MAX
+#define STALL_NO_SESSION   UINT32_MAX
+
+/* Somebody behind whom the migration itself had to queue: then the migration only amplified what that session held. */
+struct stall_root {
+	bool found;
+	int32_t pid;
+	uint32_t session;     /* STALL_NO_SESSION: no replayed one */
+	uint32_t fingerprint; /* the last statement that it had sent; ITEM_NO_TEXT when not known */
+	bool idle;	      /* that statement had ended: the session sat in an open transaction */
+	int64_t at_ns;
+	int64_t waited_ns; /* how long the migration queued behind it within the stall */
+};
+
+struct stall {
+	char relation[260]; /* "" when the waits were on no relation (a row's lock, say) */
+	char mode[32];	    /* what the migration held or waited for there; "" when not known */
+	char wanted[32];    /* the weakest mode that a victim could not get */
+	int64_t start_ns;   /* earliest start of a victim's wait */
+	int64_t end_ns;	    /* release */
+	bool exact_end;	    /* the end is the migration's transaction end, or a victim's completion */
+	bool from_ledger;
+	uint64_t waits;
+	uint64_t victims;   /* paired executions */
+	uint64_t timed_out; /* of them: ended by a timeout, a cancel, a deadlock, or not at all */
+	double blocked_query_s;
+	int64_t longest_wait_ns;
+	size_t statement; /* of the ledger */
+	struct stall_root root;
+};
+
+/* A strong lock held long that no recorded statement ran into. */
+struct stall_exposure {
+	const struct ledger_lock *lock;
+	size_t statement;
+	int64_t held_ns;
+};
+
+struct stall_control {
+	uint64_t waits; /* of replayed sessions */
+	int64_t longest_ns;
+};
+
+struct stall_judge;
+
+struct stall_input {
+	const struct lock_log *locks;	       /* of the migrating lane; NULL when there is none that could be read */
+	const struct lock_log *baseline_locks; /* NULL: none */
+	const struct ledger *ledger;
+	const struct run_session *sessions; /* of the migrating lane */
+	size_t session_count;
+	uint32_t item_sessions; /* sessions of the replay file */
+	int64_t exposure_ns;	/* a lock held at least so long is an exposure */
+};
+
+struct stall_judge *stall_judge_new(const struct stall_input *input);
+void stall_judge_free(struct stall_judge *judge);
+
+/*
+ * The next pair, in order of ordinal. *blocked_ns gets how long the migration's locks held up this execution itself,
+ * *lock_caused_ns that and what its session's queue owes to earlier such waits: min(q, debt before) + blocked.
+ */
+void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t *blocked_ns, int64_t *lock_caused_ns);
+void stall_judge_finish(struct stall_judge *judge);
+
+/* By start. Complete after finish. */
+size_t stall_judge_count(const struct stall_judge *judge);
+const struct stall *stall_judge_stall(const struct stall_judge *judge, size_t index);
+size_t stall_judge_exposure_count(const struct stall_judge *judge);
+const struct stall_exposure *stall_judge_exposure(const struct stall_judge *judge, size_t index);
+/* Waits that were not the migration's, on the migrating lane and, for control, on the baseline. */
+const struct stall_control *stall_judge_other_waits(const struct stall_judge *judge, enum judge_lane lane);
+/* Waits of the migration's by backends that serve no replayed session. */
+uint64_t stall_judge_unmapped_waits(const struct stall_judge *judge);
+/* Why the sampler cannot be trusted for the migration's span, to be freed; NULL when it saw all of it. */
+char *stall_judge_blindness(const struct stall_judge *judge);
+/* Number of sessions that waited at a time bin, for the timeline: adds to counts[bins]. */
+void stall_judge_count_blocked(const struct lock_log *locks, const struct run_session *sessions, size_t session_count,
+			       int64_t bin_ns, uint32_t *counts, size_t bins);
+
+/* Rank of a lock mode by strength, 1 AccessShareLock … 8 AccessExclusiveLock; 0 for another name. */
+int stall_mode_rank(const char *mode);
+/* "all access to", "writes to", … : whom a mode keeps out. */
+const char *stall_mode_blocks(const char *mode);
+
+#endif

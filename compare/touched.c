@@ -1,0 +1,198 @@
+/* Which statements use what the migration touched: see touched.h. */
+#include "touched.h"
+
+#include "mem.h"
+#include "sql_lexer.h"
+
+#include <ctype.h>
+#include <strings.h>
+
+#define NAME_MAX_BYTES 260
+
+struct touched_name {
+	char name[NAME_MAX_BYTES]; /* bare, as the catalog spells it */
+	bool locked;
+};
+
+struct touched {
+	struct touched_name *names;
+	size_t count;
+	size_t capacity;
+};
+
+/* A name's catalog spelling: unquoted in lower case, quoted without quotes. False for a token that is no name. */
+static bool token_name(const struct sql_token *token, char out[NAME_MAX_BYTES])
+{
+	size_t n = 0;
+	if (token->kind == SQL_TOKEN_WORD) {
+		for (; n < token->text.len && n < NAME_MAX_BYTES - 1; n++)
+			out[n] = (char)tolower((unsigned char)token->text.p[n]);
+	} else if (token->kind == SQL_TOKEN_QUOTED_NAME && token->text.len >= 2) {
+		char quote = token->text.p[token->text.len - 1];
+		size_t i = 0;
+		while (i < token->text.len && token->text.p[i] != quote)
+			i++;
+		for (i++; i + 1 < token->text.len && n < NAME_MAX_BYTES - 1; i++) {
+			out[n++] = token->text.p[i];
+			if (token->text.p[i] == quote)
+				i++;
+		}
+	} else {
+		return false;
+	}
+	out[n] = '\0';
+	return n > 0;
+}
+
+static const char *bare_name(const char *relation)
+{
+	const char *dot = strchr(relation, '.');
+	return dot ? dot + 1 : relation;
+}
+
+static void add_name(struct touched *touched, const char *name, bool locked)
+{
+	if (!*name)
+		return;
+	for (size_t i = 0; i < touched->count; i++) {
+		if (strcmp(touched->names[i].name, name) == 0) {
+			touched->names[i].locked |= locked;
+			return;
+		}
+	}
+	MEM_GROW(touched->names, touched->count, touched->capacity);
+	struct touched_name *added = &touched->names[touched->count++];
+	(void)snprintf(added->name, sizeof(added->name), "%s", name);
+	added->locked = locked;
+}
+
+static bool is_system_schema(const char *relation)
+{
+	return strncmp(relation, "pg_", 3) == 0 || strncmp(relation, "information_schema.", 19) == 0;
+}
+
+static bool is_noise_word(const char *name)
+{
+	static const char *const words[] = {"if",	    "exists", "not",	    "only",
+					    "concurrently", "column", "constraint", NULL};
+	for (size_t i = 0; words[i]; i++) {
+		if (strcmp(name, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool introduces_object(const struct sql_token *token)
+{
+	static const char *const words[] = {"TABLE",  "ON",   "VIEW", "FUNCTION", "PROCEDURE", "SEQUENCE", "TYPE",
+					    "DOMAIN", "INTO", "FROM", "UPDATE",	  "RENAME",    "TO",	   NULL};
+	for (size_t i = 0; words[i]; i++) {
+		if (sql_token_is_word(token, words[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The objects that a statement of the migration names: "ALTER TABLE IF EXISTS shop.orders RENAME TO purchases". */
+static void add_named_objects(struct touched *touched, const char *sql)
+{
+	struct sql_lexer lexer;
+	bool expecting = false;
+	bool after_dot = false;
+	char name[NAME_MAX_BYTES];
+	char last[NAME_MAX_BYTES] = "";
+	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql, strlen(sql));
+	for (;;) {
+		struct sql_token token = sql_lexer_next(&lexer);
+		if (token.kind == SQL_TOKEN_SPACE || token.kind == SQL_TOKEN_COMMENT)
+			continue;
+		bool dot = token.kind == SQL_TOKEN_PUNCTUATION && token.text.len == 1 && *token.text.p == '.';
+		if (dot && *last) {
+			after_dot = true;
+			continue;
+		}
+		bool named = token_name(&token, name);
+		if (named && after_dot) {
+			(void)snprintf(last, sizeof(last), "%s", name);
+			after_dot = false;
+			continue;
+		}
+		add_name(touched, last, false);
+		last[0] = '\0';
+		after_dot = false;
+		if (token.kind == SQL_TOKEN_END)
+			return;
+		if (named && expecting && !is_noise_word(name) && !introduces_object(&token)) {
+			(void)snprintf(last, sizeof(last), "%s", name);
+			expecting = false;
+		} else if (introduces_object(&token)) {
+			expecting = true;
+		} else if (!named) {
+			expecting = false;
+		}
+	}
+}
+
+struct touched *touched_new(const struct ledger *ledger)
+{
+	struct touched *touched = mem_zalloc(1, sizeof(*touched));
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		const struct ledger_statement *s = &ledger->statements[i];
+		for (size_t l = 0; l < s->lock_count; l++) {
+			/* A reader's lock changes nothing for anybody. */
+			if (!is_system_schema(s->locks[l].relation) && strcmp(s->locks[l].mode, "AccessShareLock") != 0)
+				add_name(touched, bare_name(s->locks[l].relation), true);
+		}
+		for (size_t r = 0; r < s->rewrite_count; r++)
+			add_name(touched, bare_name(s->rewrites[r]), true);
+		if (s->sql)
+			add_named_objects(touched, s->sql);
+	}
+	return touched;
+}
+
+void touched_free(struct touched *touched)
+{
+	if (!touched)
+		return;
+	free(touched->names);
+	free(touched);
+}
+
+static bool find(const struct touched *touched, const char *text, bool only_locked)
+{
+	struct sql_lexer lexer;
+	char name[NAME_MAX_BYTES];
+	if (!touched->count)
+		return false;
+	sql_lexer_init(&lexer, SQL_POSTGRESQL, text, strlen(text));
+	for (struct sql_token token = sql_lexer_next(&lexer); token.kind != SQL_TOKEN_END;
+	     token = sql_lexer_next(&lexer)) {
+		if (!token_name(&token, name))
+			continue;
+		for (size_t i = 0; i < touched->count; i++) {
+			if ((touched->names[i].locked || !only_locked) && strcmp(touched->names[i].name, name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+bool touched_by_lock(const struct touched *touched, const char *fingerprint_text)
+{
+	return find(touched, fingerprint_text, true);
+}
+
+bool touched_at_all(const struct touched *touched, const char *fingerprint_text)
+{
+	return find(touched, fingerprint_text, false);
+}
+
+bool touched_names_relation(const char *text, const char *relation)
+{
+	struct touched one = {0};
+	add_name(&one, bare_name(relation), true);
+	bool found = find(&one, text, true);
+	free(one.names);
+	return found;
+}
