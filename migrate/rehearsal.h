@@ -1,7 +1,8 @@
 /*
- * The rehearsal itself: a replay file against one or two targets at once, the migration on the second in the middle, lock
- * samplers on both, and a run directory with everything that compare and report need. The threads: one lane each (and its
- * read-ahead), one lock watch each, one for the migration; the caller's thread keeps the time and reports progress.
+ * The rehearsal itself: a replay file against one or two targets at once, the migration on the second in the middle,
+ * lock samplers on both, and a run directory with everything that compare and report need. The threads: one lane each
+ * (and its read-ahead), one lock watch each, one for the migration; the caller's thread keeps the time and reports
+ * progress.
  */
 #ifndef REHEARSAL_H
 #define REHEARSAL_H
@@ -17,10 +18,10 @@
 /* For people, every 100 ms. */
 struct rehearsal_progress {
 	struct lane_progress lanes[2]; /* baseline, migrating */
-	uint32_t waiting[2];           /* backends that wait for a lock */
+	uint32_t waiting[2];	       /* backends that wait for a lock */
 	int lane_count;
 	uint64_t item_count;
-	int64_t now_ns;  /* since the run's start; negative before it */
+	int64_t now_ns;	 /* since the run's start; negative before it */
 	int64_t span_ns; /* when the last item is due */
 	bool migration_running;
 	uint32_t migration_statement; /* which one, from 1 */
@@ -31,16 +32,16 @@ struct rehearsal_options {
 	const char *baseline_url;
 	const char *migrating_url; /* NULL: one lane, no migration, no verdict */
 	const char *run_dir;
-	bool replace;              /* a run that is there already may be overwritten */
+	bool replace;			   /* a run that is there already may be overwritten */
 	const struct migration *migration; /* NULL, or without statements: an A/A run */
-	int64_t migrate_at_ns;     /* in the file's time; negative: half of what is replayed */
-	int64_t start_at_ns;       /* part of the file; stop_at_ns 0: to its end */
+	int64_t migrate_at_ns;		   /* in the file's time; negative: half of what is replayed */
+	int64_t start_at_ns;		   /* part of the file; stop_at_ns 0: to its end */
 	int64_t stop_at_ns;
 	double speed;
 	int64_t drain_timeout_ns;     /* lane.h; does not run while the migration does */
 	int64_t migration_timeout_ns; /* 0 for none */
 	int64_t sample_interval_ns;   /* of the lock watch, 0 for its own */
-	bool known_clone;             /* --i-know-this-is-a-clone */
+	bool known_clone;	      /* --i-know-this-is-a-clone */
 	const volatile bool *cancelled;
 	void (*progress)(void *context, const struct rehearsal_progress *progress);
 	void *progress_context;

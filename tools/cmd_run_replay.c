@@ -1,0 +1,86 @@
+/* rehearse run-pgreplay, or run-replay: a replay file against one or two targets, with or without a migration. */
+#include "commands.h"
+#include "interrupt.h"
+#include "output.h"
+#include "rehearsal_args.h"
+
+static struct rehearsal_args args;
+static const char *baseline_url;
+static const char *migrating_url;
+static bool known_clone;
+
+static const struct option options[] = {
+	OPT_STRING('b', "baseline", &baseline_url, "URL", "the clone that stays as it is",
+		   .attributes = OPTION_REQUIRED | OPTION_SECRET),
+	OPT_STRING('M', "migrating", &migrating_url, "URL", "the clone on which the migration runs",
+		   .attributes = OPTION_SECRET),
+	REHEARSAL_ARG_ROWS(args),
+	OPT_FLAG(0, "i-know-this-is-a-clone", &known_clone,
+		 "accept targets that do not say themselves that they are clones; recorded writes go to them"),
+	OPT_END,
+};
+
+static int run(const struct command_call *call, struct error *err)
+{
+	struct migration migration;
+	int64_t migrate_at_ns;
+	json_t *document = NULL;
+	int rc = rehearsal_args_load(&args, &migration, err);
+	if (rc == 0)
+		rc = rehearsal_args_migrate_at(&args, &migrate_at_ns, err);
+	if (rc == 0 && migration.statement_count > 0 && !migrating_url)
+		rc = error_set(err, ERR_USAGE, "--migration needs a clone to run on: --migrating URL");
+	if (rc == 0) {
+		struct rehearsal_options rehearsal = {
+			.replay_path = call->arguments[0],
+			.baseline_url = baseline_url,
+			.migrating_url = migrating_url,
+			.run_dir = args.run_dir,
+			.replace = args.replace,
+			.migration = &migration,
+			.migrate_at_ns = migrate_at_ns,
+			.start_at_ns = args.start_at_ns,
+			.stop_at_ns = args.stop_at_ns,
+			.speed = args.speed,
+			.drain_timeout_ns = args.drain_timeout_ns,
+			.migration_timeout_ns = args.migration_timeout_ns,
+			.sample_interval_ns = args.sample_interval_ns,
+			.known_clone = known_clone,
+			.cancelled = interrupt_flag(),
+			.progress = rehearsal_show_progress,
+		};
+		output_progress_begin("replaying", "items", 1);
+		rc = rehearsal_run(&rehearsal, &document, err);
+		output_progress_end();
+	}
+	if (document) {
+		rehearsal_print_lanes(document);
+		output_text("run: %s\n", args.run_dir);
+		output_json(document);
+		json_decref(document);
+	}
+	migration_release(&migration);
+	return rc;
+}
+
+const struct command cmd_run_replay = {
+	.name = "run-pgreplay",
+	.alias = "run-replay",
+	.summary = "replays a file against one or two clones, and runs a migration on the second",
+	.arguments = "FILE",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.options = options,
+	.run = run,
+	.docs = "Drives the replay file with its original timing against both targets at once, each session on a "
+		"connection "
+		"of its own, and writes what became of every item into the run folder. With --migration, the SQL files "
+		"run "
+		"on the migrating clone at --migrate-at, while locks are sampled on both.\n\n"
+		"A target must be a clone: one that Rehearse made, one whose setting rehearse.clone or whose table "
+		"rehearse_clone says so, or one that you vouch for with --i-know-this-is-a-clone. The server that the "
+		"log "
+		"came from is refused whatever you say.",
+	.examples = "rehearse run-pgreplay day.rpl --baseline postgresql:///shop?host=/srv/a --migrating "
+		    "postgresql:///shop?host=/srv/b --migration add_index.sql -o run",
+};

@@ -1,0 +1,61 @@
+/*
+ * The options that run-replay and test-migration share, as rows for their tables, and what both show while a rehearsal
+ * runs.
+ */
+#ifndef REHEARSAL_ARGS_H
+#define REHEARSAL_ARGS_H
+
+#include "command.h"
+#include "migration.h"
+#include "rehearsal.h"
+
+struct rehearsal_args {
+	const char *run_dir;
+	bool replace;
+	struct option_list migration_files;
+	const char *migrate_at; /* text: its absence means half of the replay */
+	double speed;
+	int64_t start_at_ns;
+	int64_t stop_at_ns;
+	int64_t drain_timeout_ns;
+	int64_t migration_timeout_ns;
+	int64_t sample_interval_ns;
+};
+
+#define REHEARSAL_ARG_ROWS(args)                                                                                       \
+	OPT_STRING('o', "output", &(args).run_dir, "RUN", "folder for the run's files",                                \
+		   .attributes = OPTION_REQUIRED),                                                                     \
+		OPT_FLAG(0, "replace", &(args).replace, "overwrite the run that RUN holds already"),                   \
+		OPT_LIST('m', "migration", &(args).migration_files, "FILE…",                                           \
+			 "SQL file to run on the migrating lane; several run in the order given",                      \
+			 .greedy_suffix = ".sql"),                                                                     \
+		OPT_STRING(0, "migrate-at", &(args).migrate_at, "OFFSET",                                              \
+			   "when the migration starts, in the replay's time",                                          \
+			   .standard_note = "half of what is replayed"),                                               \
+		OPT_DOUBLE(0, "speed", &(args).speed, "FACTOR", "2 replays twice as fast as recorded",                 \
+			   .standard = "1", .real_min = 0.01, .real_max = 100),                                        \
+		OPT_DURATION(0, "start-at", &(args).start_at_ns, "OFFSET", "leave out what comes before",              \
+			     .standard_note = "the beginning"),                                                        \
+		OPT_DURATION(0, "stop-at", &(args).stop_at_ns, "OFFSET", "leave out what comes after",                 \
+			     .standard_note = "the end"),                                                              \
+		OPT_DURATION(                                                                                          \
+			0, "drain-timeout", &(args).drain_timeout_ns, "TIME",                                          \
+			"end the run when, with everything sent and no migration under way, nothing has finished for " \
+			"so long",                                                                                     \
+			.standard = "60s"),                                                                            \
+		OPT_DURATION(0, "migration-timeout", &(args).migration_timeout_ns, "TIME",                             \
+			     "cancel a migration that takes longer; 0 for never", .standard = "1h"),                   \
+		OPT_DURATION(0, "sample-interval", &(args).sample_interval_ns, "TIME",                                 \
+			     "between two looks at the locks", .standard = "10ms")
+
+/* Loads the files; fills *migration, to be released. */
+int rehearsal_args_load(const struct rehearsal_args *args, struct migration *migration, struct error *err);
+/* -1 when it was not given. */
+int rehearsal_args_migrate_at(const struct rehearsal_args *args, int64_t *out_ns, struct error *err);
+
+/* For rehearsal_options.progress. */
+void rehearsal_show_progress(void *context, const struct rehearsal_progress *progress);
+/* A few lines on what the lanes did. */
+void rehearsal_print_lanes(const json_t *run);
+
+#endif
