@@ -151,7 +151,10 @@ static PGconn *start_connection(const struct driver_target *target, const struct
 	return PQconnectStartParams(keywords, values, 0);
 }
 
-/* A verbose message says "FATAL:  53300: sorry, …": the code is the five characters between two colons. */
+/*
+ * A verbose message says "FATAL:  53300: sorry, …": the code is the five characters between two colons. Every code has
+ * a digit, which "FATAL" has not.
+ */
 static uint32_t sqlstate_from_message(const char *message)
 {
 	for (const char *p = strchr(message, ':'); p; p = strchr(p + 1, ':')) {
@@ -160,7 +163,7 @@ static uint32_t sqlstate_from_message(const char *message)
 		char code[SQLSTATE_TEXT_MAX] = "";
 		if (strlen(q) > 5 && q[5] == ':') {
 			memcpy(code, q, 5);
-			uint32_t packed = sqlstate_pack(code);
+			uint32_t packed = strpbrk(code, "0123456789") ? sqlstate_pack(code) : 0;
 			if (packed)
 				return packed;
 		}

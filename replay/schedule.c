@@ -41,18 +41,9 @@ static int each_item(const struct replay_file *file, const volatile bool *cancel
 	return rc;
 }
 
-/* A session takes part when one of its statements or cancels does. */
+/* A session takes part when anything of it lies inside; one that closed before the part, or opens after it, does not.
+ */
 static int mark_active(void *context, const struct item *item, struct error *err)
-{
-	struct schedule *schedule = context;
-	(void)err;
-	if (item->kind != ITEM_CONNECT && item->kind != ITEM_DISCONNECT && inside(schedule, item->time_ns))
-		schedule->active[item->session] = 1;
-	return 0;
-}
-
-/* A file may consist of connects and disconnects only; then those are what is under test. */
-static int mark_all(void *context, const struct item *item, struct error *err)
 {
 	struct schedule *schedule = context;
 	(void)err;
@@ -141,8 +132,7 @@ int schedule_prepare(const struct replay_file *file, const struct schedule_optio
 	out->options = *options;
 	out->item_count = replay_file_item_count(file);
 	out->active = mem_zalloc(replay_file_session_count(file), 1);
-	bool statements = replay_file_kind_count(file, ITEM_SIMPLE) + replay_file_kind_count(file, ITEM_EXECUTE) > 0;
-	int rc = each_item(file, cancelled, statements ? mark_active : mark_all, out, err);
+	int rc = each_item(file, cancelled, mark_active, out, err);
 	if (rc == 0)
 		rc = write_index(file, index_path, cancelled, out, err);
 	if (rc < 0)

@@ -24,7 +24,7 @@ struct schedule {
 	uint64_t item_count;
 	uint64_t due_count; /* items inside the part */
 	int64_t last_due_ns;
-	uint32_t sessions;     /* sessions with a statement in the part */
+	uint32_t sessions;     /* sessions that take part */
 	uint32_t max_open;     /* most sessions open at once */
 	unsigned char *active; /* by session row: has something to do in the part */
 };
