@@ -79,7 +79,7 @@ static char *find_file(void)
 int config_load(const char *path, struct config *config, struct error *err)
 {
 	memset(config, 0, sizeof(*config));
-	config->path = path ? mem_strdup(path) : find_file();
+	config->path = path && *path ? mem_strdup(path) : find_file();
 	if (!config->path)
 		return 0;
 	FILE *stream = fopen(config->path, "re");

@@ -24,7 +24,8 @@ struct config {
 	size_t capacity;
 };
 
-/* path NULL: search; it is fine when there is none. ERR_DATA with file and line when it cannot be understood. */
+/* path NULL or empty: search; it is fine when there is none. ERR_DATA with file and line when it cannot be understood.
+ */
 int config_load(const char *path, struct config *config, struct error *err);
 void config_release(struct config *config);
 /* The entry of that section after `previous` (NULL: the first one), NULL when there is no further one. */

@@ -70,8 +70,6 @@ static void add_option(struct strbuf *out, const struct option *o)
 		strbuf_addf(out, "      --%s", o->long_name);
 	if (o->metavar)
 		strbuf_addf(out, " %s", o->metavar);
-	if (o->kind == OPTION_LIST)
-		strbuf_add_str(out, "…");
 	size_t width = text_width(out->data + begin, out->len - begin);
 	if (width + 2 > COLUMN) {
 		strbuf_add_char(out, '\n');

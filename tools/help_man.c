@@ -48,7 +48,7 @@ static void add_option(struct strbuf *out, const struct option *o)
 	add_roff(out, o->long_name);
 	strbuf_add_str(out, "\\fR");
 	if (o->metavar)
-		strbuf_addf(out, " \\fI%s\\fR%s", o->metavar, o->kind == OPTION_LIST ? "…" : "");
+		strbuf_addf(out, " \\fI%s\\fR", o->metavar);
 	strbuf_add_char(out, '\n');
 	add_roff(out, o->help);
 	for (size_t i = 0; o->choices && o->choices[i]; i++) {

@@ -360,8 +360,10 @@ static int set_from_config(const struct option *o, const char *section, const st
 		char *place = mem_printf("%s:%d: ", config->path, e->line);
 		int rc = set_value(o, e->value, (struct source){place, e->name}, err);
 		free(place);
-		if (rc < 0)
-			return rc;
+		if (rc < 0) {
+			err->code = ERR_DATA;
+			return -ERR_DATA;
+		}
 	}
 	return 0;
 }
@@ -451,7 +453,7 @@ const char *options_peek(const char *long_name, int count, char **words)
 		if (*rest == '=')
 			return rest + 1;
 		if (*rest == '\0')
-			return i + 1 < count ? words[i + 1] : "";
+			return i + 1 < count ? words[i + 1] : NULL;
 	}
 	return NULL;
 }

@@ -54,7 +54,7 @@ struct option {
 		struct option_list *list;
 		int *choice;
 	} value;
-	const char *metavar;	    /* what --help calls the value: FILE, URL, N */
+	const char *metavar;	    /* what --help calls the value: FILE, URL, N; FILE… for a list */
 	const char *help;	    /* one sentence without a stop, lower case */
 	const char *standard;	    /* the default as a user would write it; NULL: 0, false, NULL or empty */
 	const char *standard_note;  /* shown instead, where the default is not a fixed value ("half of the replay") */

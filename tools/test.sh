@@ -1,0 +1,119 @@
+#!/bin/bash
+# Installs what is missing (Debian packages), builds with warnings as errors, and runs every test: unit, golden and
+# PostgreSQL tests, unit and PostgreSQL tests once more under AddressSanitizer and UBSan, the unit tests under valgrind,
+# a short round of each fuzz target, and a look at the formatting. Ends with one line, "N passed, N failed"; the exit
+# code is 0 when nothing failed. Logs are in build/test-logs.
+set -u
+cd "$(dirname "$0")/.." || exit 70
+# shellcheck source=tools/packages.sh
+. tools/packages.sh
+
+passed=0
+failed=0
+logs=build/test-logs
+jobs=$(nproc)
+fuzz_seconds=${FUZZ_SECONDS:-10}
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+# check NAME COMMAND…: one thing that passes or fails; its output is shown when it fails.
+check()
+{
+	local name=$1 log
+	shift
+	log=$logs/${name//[^a-zA-Z0-9]/-}.log
+	if "$@" >"$log" 2>&1 </dev/null; then
+		passed=$((passed + 1))
+		say "ok    $name"
+	else
+		failed=$((failed + 1))
+		say "FAIL  $name ($log)"
+		tail -n 40 "$log" | sed 's/^/      /'
+		return 1
+	fi
+}
+
+build()
+{
+	cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"
+}
+
+# suite PRESET LABELS: CTest's tests, each counted by itself.
+suite()
+{
+	local preset=$1 labels=$2 log=$logs/ctest-$1.log ok bad
+	ctest --preset "$preset" -L "$labels" -LE slow --no-tests=error </dev/null >"$log" 2>&1
+	local code=$?
+	ok=$(grep -c '^ *[0-9]*/[0-9]* Test .* Passed ' "$log")
+	bad=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*' "$log")
+	if [ "$code" -ne 0 ] && [ "$bad" -eq 0 ]; then
+		bad=1
+	fi
+	passed=$((passed + ok))
+	failed=$((failed + bad))
+	if [ "$bad" -eq 0 ]; then
+		say "ok    tests ($preset: $labels): $ok"
+	else
+		say "FAIL  tests ($preset: $labels): $ok passed, $bad failed ($log)"
+		grep -vE ' Passed |^ +Start ' "$log" | tail -n 80 | sed 's/^/      /'
+	fi
+}
+
+# Every leak counts, and so does every error; what is still reachable at exit does not.
+valgrind_one()
+{
+	valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect \
+		--suppressions=tests/valgrind.supp "$1"
+}
+
+formatted()
+{
+	git ls-files -z '*.c' '*.h' | xargs -0 -r clang-format --dry-run --Werror
+}
+
+# Scripts parse; sources end with a line end and carry no blanks at a line's end.
+tidy()
+{
+	local file bad=0
+	for file in $(git ls-files '*.sh' .ci/run); do
+		bash -n "$file" || bad=1
+	done
+	if git grep -nIE '[[:blank:]]+$' -- '*.c' '*.h' '*.sh' '*.cmake' '*CMakeLists.txt'; then
+		bad=1
+	fi
+	return "$bad"
+}
+
+# shellcheck disable=SC2086 # lists of words
+packages_install $packages_build $packages_run $packages_test || exit 69
+mkdir -p "$logs"
+
+check "formatting" formatted
+check "scripts and blanks" tidy
+if check "build dev" build dev; then
+	suite dev 'unit|golden|pg'
+	for program in build/dev/bin/test_*; do
+		[ -e "tests/unit/$(basename "$program").c" ] && check "valgrind $(basename "$program")" valgrind_one "$program"
+	done
+fi
+if check "build asan" build asan; then
+	suite asan 'unit|pg'
+fi
+if command -v clang >/dev/null && compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null; then
+	if check "build fuzz" build fuzz; then
+		for program in build/fuzz/bin/fuzz_*; do
+			name=$(basename "$program")
+			corpus=$(mktemp -d)
+			seeds=()
+			[ -d "tests/fuzz/corpus/${name#fuzz_}" ] && seeds=("tests/fuzz/corpus/${name#fuzz_}")
+			check "$name ($fuzz_seconds s)" "$program" -max_total_time="$fuzz_seconds" -rss_limit_mb=2048 \
+				-artifact_prefix="$logs/" "$corpus" "${seeds[@]}"
+			rm -rf "$corpus"
+		done
+	fi
+fi
+say "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
