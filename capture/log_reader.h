@@ -1,0 +1,31 @@
+/*
+ * The records of one log file, plain or gzip, with the line at which each begins. Bytes that are no record are given as
+ * such, one span of damage at a time, so that every one is counted.
+ */
+#ifndef LOG_READER_H
+#define LOG_READER_H
+
+#include "log_format.h"
+
+struct log_reader;
+
+enum log_read {
+	LOG_READ_END = 0,
+	LOG_READ_RECORD = 1,
+	LOG_READ_UNPARSED = 2
+};
+
+/* file is what records carry as their `file`. The zone stays the caller's. */
+int log_reader_open(const char *path, uint32_t file, const struct log_format *format, struct log_zone *zone,
+		    struct log_reader **out, struct error *err);
+/*
+ * An enum log_read, or negative: the file cannot be read, is empty, holds no record at all, or has a zone that is not
+ * known (ERR_DATA, with file and line). For LOG_READ_UNPARSED only record's file and line are set.
+ */
+int log_reader_next(struct log_reader *reader, struct log_record *record, struct error *err);
+/* Bytes of log text read so far (uncompressed); and of the file itself, for progress. */
+int64_t log_reader_text_bytes(const struct log_reader *reader);
+int64_t log_reader_file_bytes(const struct log_reader *reader);
+void log_reader_free(struct log_reader *reader);
+
+#endif

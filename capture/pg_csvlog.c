@@ -1,0 +1,308 @@
+/*
+ * PostgreSQL's csvlog: see pg_csvlog.h. A scanner of our own instead of libcsv (docs/decisions/0001-csvlog-scanner.md):
+ * it finds a record's end first, jumping from quote to quote with memchr, and makes the spans without copying.
+ *
+ * A record is accepted only when all of it is right: a time stamp in the first column, quotes only around whole fields,
+ * at least 23 columns. That strictness is what makes it safe to begin anywhere. After damage, or at the start of a log
+ * that was cut, the next line that begins with a time stamp and is such a record is taken; a whole log line inside a
+ * literal is not mistaken for one, because its quotes are doubled there.
+ */
+#include "pg_csvlog.h"
+
+#include "mem.h"
+#include "num.h"
+
+#define COLUMNS_MIN 23
+#define COLUMNS_MAX 64 /* of those beyond, only the number counts */
+
+enum column {
+	COL_TIME = 0,
+	COL_USER = 1,
+	COL_DATABASE = 2,
+	COL_PID = 3,
+	COL_CLIENT = 4,
+	COL_SESSION_ID = 5,
+	COL_SESSION_LINE = 6,
+	COL_SEVERITY = 11,
+	COL_SQLSTATE = 12,
+	COL_MESSAGE = 13,
+	COL_DETAIL = 14,
+	COL_CONTEXT = 18,
+	COL_QUERY = 19,
+	COL_APPLICATION = 22,
+	COL_BACKEND_TYPE = 23
+};
+
+struct field {
+	char *p;
+	size_t len;
+	bool doubled; /* holds doubled quotes */
+};
+
+struct log_parser {
+	struct log_zone *zone;
+	size_t resync_from; /* while looking for the next record: bytes of the data already looked at */
+	size_t field_count;
+	struct field fields[COLUMNS_MAX];
+};
+
+static struct log_parser *csvlog_open(struct log_zone *zone)
+{
+	struct log_parser *parser = mem_zalloc(1, sizeof(*parser));
+	parser->zone = zone;
+	return parser;
+}
+
+static void csvlog_free(struct log_parser *parser)
+{
+	free(parser);
+}
+
+/* "dddd-dd-dd dd:dd:dd" */
+static bool looks_like_stamp(const char *p, size_t len)
+{
+	static const char shape[] = "0000-00-00 00:00:00";
+	if (len < sizeof(shape) - 1)
+		return false;
+	for (size_t i = 0; i < sizeof(shape) - 1; i++) {
+		bool right = shape[i] == '0' ? p[i] >= '0' && p[i] <= '9' : p[i] == shape[i];
+		if (!right)
+			return false;
+	}
+	return true;
+}
+
+enum split {
+	SPLIT_RECORD,
+	SPLIT_MORE,
+	SPLIT_BROKEN
+};
+
+/* From the opening quote at p: sets *field and returns what stands behind the closing quote, or NULL when it is not
+ * there. */
+static char *split_quoted(char *p, char *end, struct field *field)
+{
+	*field = (struct field){.p = p + 1};
+	for (char *at = p + 1; at < end; at += 2) {
+		at = memchr(at, '"', (size_t)(end - at));
+		if (!at)
+			return NULL;
+		if (at + 1 == end || at[1] != '"') {
+			field->len = (size_t)(at - field->p);
+			return at + 1;
+		}
+		field->doubled = true;
+	}
+	return NULL;
+}
+
+static char *split_bare(char *p, char *end, struct field *field)
+{
+	char *at = p;
+	while (at < end && *at != ',' && *at != '\n' && *at != '"')
+		at++;
+	*field = (struct field){.p = p, .len = (size_t)(at - p)};
+	return at;
+}
+
+/* Cuts the record at data into fields; *used gets its length with its line end. */
+static enum split split_record(struct log_parser *parser, char *data, size_t len, bool last, size_t *used)
+{
+	char *p = data;
+	char *end = data + len;
+	parser->field_count = 0;
+	for (;;) {
+		struct field field;
+		p = p < end && *p == '"' ? split_quoted(p, end, &field) : split_bare(p, end, &field);
+		if (!p)
+			return last || len > LOG_RECORD_MAX ? SPLIT_BROKEN : SPLIT_MORE;
+		if (parser->field_count < COLUMNS_MAX)
+			parser->fields[parser->field_count] = field;
+		parser->field_count++;
+		if (p == end && !last)
+			return len > LOG_RECORD_MAX ? SPLIT_BROKEN : SPLIT_MORE;
+		if (p + 1 < end && *p == '\r' && p[1] == '\n')
+			p++;
+		if (p == end || *p == '\n') {
+			*used = (size_t)(p - data) + (p < end);
+			return *used > LOG_RECORD_MAX || parser->field_count < COLUMNS_MIN ? SPLIT_BROKEN
+											   : SPLIT_RECORD;
+		}
+		if (*p != ',')
+			return *p == '\r' && p + 1 == end && !last ? SPLIT_MORE : SPLIT_BROKEN;
+		p++;
+	}
+}
+
+/* The field's text; doubled quotes are made single in place. */
+static struct span field_text(struct log_parser *parser, enum column column)
+{
+	if ((size_t)column >= parser->field_count)
+		return (struct span){"", 0};
+	struct field *field = &parser->fields[column];
+	if (field->doubled) {
+		char *out = field->p;
+		char *end = field->p + field->len;
+		for (char *in = field->p; in < end; in++) {
+			char *quote = memchr(in, '"', (size_t)(end - in));
+			size_t n = (size_t)((quote ? quote + 1 : end) - in);
+			memmove(out, in, n);
+			out += n;
+			if (!quote)
+				break;
+			in = quote + 1; /* the second of the two is passed over by the loop */
+		}
+		field->len = (size_t)(out - field->p);
+		/* What is left over must not look like further lines to whoever counts them. */
+		memset(out, '"', (size_t)(end - out));
+		field->doubled = false;
+	}
+	return (struct span){field->p, field->len};
+}
+
+/* "65f0c1d2.1a23": when the session began, in hexadecimal seconds, and its pid */
+static int64_t session_start_s(struct span id)
+{
+	int64_t value = 0;
+	size_t i = 0;
+	for (; i < id.len && i < 12 && id.p[i] != '.'; i++) {
+		char c = id.p[i];
+		if (c >= '0' && c <= '9')
+			value = value * 16 + (c - '0');
+		else if (c >= 'a' && c <= 'f')
+			value = value * 16 + (c - 'a' + 10);
+		else
+			return 0;
+	}
+	return i < id.len && id.p[i] == '.' ? value : 0;
+}
+
+/* 0, 1 when it is no record after all, negative when the zone is not known. */
+static int fill_record(struct log_parser *parser, struct log_record *record, struct error *err)
+{
+	int rc = log_zone_parse(parser->zone, field_text(parser, COL_TIME), &record->time_ns, err);
+	if (rc != 0)
+		return rc;
+	struct span pid = field_text(parser, COL_PID);
+	uint64_t number = 0;
+	size_t used = 0;
+	if (!num_scan_digits(pid.p, pid.len, &number, &used) || used != pid.len || number > UINT32_MAX)
+		return 1;
+	record->pid = (uint32_t)number;
+	record->session_id = field_text(parser, COL_SESSION_ID);
+	if (record->session_id.len == 0)
+		return 1;
+	record->session_start_s = session_start_s(record->session_id);
+	struct span line = field_text(parser, COL_SESSION_LINE);
+	record->session_line = num_scan_digits(line.p, line.len, &number, &used) ? (int64_t)number : 0;
+	record->user = field_text(parser, COL_USER);
+	record->database = field_text(parser, COL_DATABASE);
+	record->client = field_text(parser, COL_CLIENT);
+	record->severity = field_text(parser, COL_SEVERITY);
+	record->sqlstate = field_text(parser, COL_SQLSTATE);
+	record->message = field_text(parser, COL_MESSAGE);
+	record->detail = field_text(parser, COL_DETAIL);
+	record->context = field_text(parser, COL_CONTEXT);
+	record->query = field_text(parser, COL_QUERY);
+	record->application = field_text(parser, COL_APPLICATION);
+	record->backend_type = field_text(parser, COL_BACKEND_TYPE);
+	return 0;
+}
+
+/*
+ * From a place where no record begins: up to the next line that begins one. The candidate's own end may lie behind the
+ * data; then more is asked for, and the search goes on from where it stood.
+ */
+static enum log_scan resync(struct log_parser *parser, char *data, size_t len, bool last, size_t *used)
+{
+	size_t from = parser->resync_from < len ? parser->resync_from : 0;
+	for (;;) {
+		char *line_end = memchr(data + from, '\n', len - from);
+		if (!line_end)
+			break;
+		size_t start = (size_t)(line_end - data) + 1;
+		if (len - start < sizeof("2026-11-21 20:08:01") && !last) {
+			parser->resync_from = from;
+			return LOG_SCAN_MORE;
+		}
+		size_t record_len;
+		if (looks_like_stamp(data + start, len - start)) {
+			enum split split = split_record(parser, data + start, len - start, last, &record_len);
+			/* Enough bytes behind a candidate to hold any record: then it is one, or split says broken. */
+			if (split == SPLIT_MORE) {
+				parser->resync_from = from;
+				return LOG_SCAN_MORE;
+			}
+			if (split == SPLIT_RECORD) {
+				parser->resync_from = 0;
+				*used = start;
+				return LOG_SCAN_UNPARSED;
+			}
+		}
+		from = start;
+	}
+	parser->resync_from = 0;
+	if (!last) {
+		parser->resync_from = len > 0 ? len - 1 : 0;
+		return LOG_SCAN_MORE;
+	}
+	*used = len;
+	return LOG_SCAN_UNPARSED;
+}
+
+static enum log_scan csvlog_scan(struct log_parser *parser, char *data, size_t len, bool last, size_t *used,
+				 struct log_record *record, struct error *err)
+{
+	if (parser->resync_from > 0)
+		return resync(parser, data, len, last, used);
+	size_t start = 0;
+	/* Empty lines, and the NUL bytes that a crash leaves, are nobody's. */
+	while (start < len && (data[start] == '\n' || data[start] == '\r' || data[start] == '\0'))
+		start++;
+	if (start == len) {
+		*used = len;
+		return last ? LOG_SCAN_END : LOG_SCAN_MORE;
+	}
+	size_t record_len = 0;
+	if (len - start < sizeof("2026-11-21 20:08:01") && !last)
+		return LOG_SCAN_MORE;
+	if (!looks_like_stamp(data + start, len - start))
+		return resync(parser, data, len, last, used);
+	enum split split = split_record(parser, data + start, len - start, last, &record_len);
+	if (split == SPLIT_MORE)
+		return LOG_SCAN_MORE;
+	if (split == SPLIT_BROKEN)
+		return resync(parser, data, len, last, used);
+	int rc = fill_record(parser, record, err);
+	*used = start + record_len;
+	if (rc < 0)
+		return LOG_SCAN_FAILED;
+	return rc == 0 ? LOG_SCAN_RECORD : LOG_SCAN_UNPARSED;
+}
+
+/* The file's first line, as far as a person can use it: how many columns it has. */
+static void csvlog_explain(const char *data, size_t len, char *out, size_t size)
+{
+	size_t columns = 1;
+	bool quoted = false;
+	for (size_t i = 0; i < len && (quoted || data[i] != '\n'); i++) {
+		if (data[i] == '"')
+			quoted = !quoted;
+		else if (data[i] == ',' && !quoted)
+			columns++;
+	}
+	if (columns < COLUMNS_MIN)
+		(void)snprintf(out, size, "%zu column%s, at least %d expected", columns, columns == 1 ? "" : "s",
+			       COLUMNS_MIN);
+	else
+		(void)snprintf(out, size, "its first columns are not a time, user, database and process id");
+}
+
+const struct log_format pg_csvlog_format = {
+	.name = "PostgreSQL csvlog",
+	.caps = {.session_ids = true, .sqlstates = true, .resolution_ns = 1000000},
+	.open = csvlog_open,
+	.free = csvlog_free,
+	.scan = csvlog_scan,
+	.explain = csvlog_explain,
+};
