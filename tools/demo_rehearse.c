@@ -1,14 +1,29 @@
 /* From the shop's log to three verdicts: see demo_rehearse.h. */
 #include "demo_rehearse.h"
 
+#include "clock.h"
+#include "create_replay.h"
 #include "mem.h"
+#include "out_file.h"
+#include "output.h"
+#include "test_migration.h"
 
 #include <string.h>
 
+/* Once everything is sent, a demo waits for the rest no longer than this. */
+#define DEMO_DRAIN_NS (10 * NS_PER_S)
+
 int demo_recording_make(struct demo_recording *recording, struct error *err)
 {
+	const char *const logs[] = {recording->server->log};
 	recording->replay = mem_printf("%s/shop.replay", recording->server->folder);
-	return error_set(err, ERR_INTERNAL, "not there yet");
+	struct create_replay_options options = {.logs = logs, .log_count = 1, .output = recording->replay};
+	struct create_replay_result result = {0};
+	if (create_replay(&options, &result, recording->server->cancelled, err) < 0)
+		return -err->code;
+	output_message("The log becomes a replay file: %llu statements of %llu sessions.",
+		       (unsigned long long)result.statements, (unsigned long long)result.sessions);
+	return 0;
 }
 
 void demo_recording_release(struct demo_recording *recording)
@@ -17,13 +32,49 @@ void demo_recording_release(struct demo_recording *recording)
 	recording->replay = NULL;
 }
 
+/* The migration as a file, so that the report can name it: FOLDER/NAME.sql. */
+static char *write_migration(const struct demo_recording *recording, const struct demo_migration *migration,
+			     struct error *err)
+{
+	char *path = mem_printf("%s/%s.sql", recording->folder, migration->name);
+	if (out_file_save(path, migration->sql, strlen(migration->sql), err) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
 int demo_rehearse(const struct demo_recording *recording, const struct demo_migration *migration, struct demo_run *run,
 		  struct error *err)
 {
-	(void)recording;
-	(void)migration;
-	(void)run;
-	return error_set(err, ERR_INTERNAL, "not there yet");
+	char *path = write_migration(recording, migration, err);
+	if (!path)
+		return -err->code;
+	char *run_dir = mem_printf("%s/%s", recording->folder, migration->name);
+	const char *const files[] = {path};
+	struct test_migration_options options = {
+		.replay_path = recording->replay,
+		.source = recording->server->backup,
+		.run_dir = run_dir,
+		.replace = true,
+		.migration_files = files,
+		.migration_file_count = 1,
+		.migrate_at_ns = -1,
+		.speed = 1,
+		.drain_timeout_ns = DEMO_DRAIN_NS,
+		.clone_folder = recording->server->folder,
+		.cancelled = recording->server->cancelled,
+	};
+	struct test_migration_result result = {0};
+	int rc = test_migration_run(&options, &result, err);
+	if (rc == 0) {
+		run->outcome = mem_strdup(result.word);
+		run->reason = mem_strdup(result.reason ? result.reason : "");
+		run->report = mem_strdup(result.report_path ? result.report_path : run_dir);
+		test_migration_result_release(&result);
+	}
+	free(run_dir);
+	free(path);
+	return rc;
 }
 
 void demo_run_release(struct demo_run *run)
