@@ -96,6 +96,8 @@ static int open_file(struct rehearsal *r, struct error *err)
 	int rc = replay_file_open(o->replay_path, &r->file, err);
 	if (rc < 0)
 		return rc;
+	if (r->with_migration && o->speed <= 0)
+		return error_set(err, ERR_USAGE, "at --speed max there is no time at which the migration could start");
 	if (replay_file_item_count(r->file) == 0)
 		return error_set(err, ERR_DATA, "%s: holds no items", o->replay_path);
 	int64_t end_ns = o->stop_at_ns ? o->stop_at_ns : replay_file_span_ns(r->file);
@@ -104,7 +106,7 @@ static int open_file(struct rehearsal *r, struct error *err)
 		return error_set(err, ERR_USAGE,
 				 "the migration would start at %.1f s, outside the replay (%.1f s to %.1f s)",
 				 ns_to_s(at_ns), ns_to_s(o->start_at_ns), ns_to_s(end_ns));
-	r->migrate_at_ns = (int64_t)((double)(at_ns - o->start_at_ns) / o->speed);
+	r->migrate_at_ns = at_ns; /* in the file's time until there is a schedule */
 	return 0;
 }
 
@@ -112,10 +114,14 @@ static int prepare_schedule(struct rehearsal *r, struct error *err)
 {
 	struct schedule_options options = {.speed = r->options->speed,
 					   .start_at_ns = r->options->start_at_ns,
-					   .stop_at_ns = r->options->stop_at_ns};
+					   .stop_at_ns = r->options->stop_at_ns,
+					   .skip_idle_ns = r->options->skip_idle_ns,
+					   .max_sessions = r->options->max_sessions};
 	char *path = run_dir_path(r->options->run_dir, ITEM_INDEX_FILE);
 	int rc = schedule_prepare(r->file, &options, path, r->options->cancelled, &r->schedule, err);
 	free(path);
+	if (rc == 0)
+		r->migrate_at_ns = schedule_map_ns(&r->schedule, r->migrate_at_ns);
 	if (rc == 0 && r->schedule.due_count == 0)
 		rc = error_set(err, ERR_DATA, "%s: has no items between --start-at and --stop-at",
 			       r->options->replay_path);
@@ -160,6 +166,7 @@ static int open_lanes(struct rehearsal *r, struct error *err)
 				.schedule = &r->schedule,
 				.run_log_path = path,
 				.drain_timeout_ns = r->options->drain_timeout_ns,
+				.stall_timeout_ns = r->options->stall_timeout_ns,
 				.hold = &r->migration_running,
 				.cancelled = &r->stop,
 			};

@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+#define END_WAIT_S 3
+
 struct waiting {
 	struct waiting *next;
 	struct driver_cancel *cancel;
@@ -24,8 +26,10 @@ static void *send_cancels(void *context)
 {
 	struct canceller *canceller = context;
 	(void)pthread_mutex_lock(&canceller->lock);
-	while (!canceller->stop) {
+	for (;;) {
 		struct waiting *next = canceller->first;
+		if (!next && canceller->stop)
+			break;
 		if (!next) {
 			(void)pthread_cond_wait(&canceller->changed, &canceller->lock);
 			continue;
@@ -73,12 +77,12 @@ void canceller_free(struct canceller *canceller)
 	canceller->stop = true;
 	(void)pthread_cond_signal(&canceller->changed);
 	(void)pthread_mutex_unlock(&canceller->lock);
-	(void)pthread_join(canceller->thread, NULL);
-	while (canceller->first) {
-		struct waiting *next = canceller->first->next;
-		canceller->driver->cancel_free(canceller->first->cancel);
-		free(canceller->first);
-		canceller->first = next;
+	struct timespec until;
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += END_WAIT_S;
+	if (pthread_timedjoin_np(canceller->thread, NULL, &until) != 0) {
+		(void)pthread_detach(canceller->thread);
+		return;
 	}
 	(void)pthread_cond_destroy(&canceller->changed);
 	(void)pthread_mutex_destroy(&canceller->lock);

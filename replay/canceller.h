@@ -9,7 +9,10 @@ struct canceller;
 struct canceller *canceller_start(const struct driver *driver);
 /* Takes the request over. */
 void canceller_submit(struct canceller *canceller, struct driver_cancel *cancel);
-/* Drops what was not sent yet, waits for the one under way, frees. NULL is fine. */
+/*
+ * Sends what is left and frees; NULL is fine. Waits three seconds at most: against a server that answers nobody the
+ * thread is left to itself.
+ */
 void canceller_free(struct canceller *canceller);
 
 #endif

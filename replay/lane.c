@@ -18,6 +18,7 @@
 
 #define TICK_MS	      50 /* how often the lane looks up: interrupted? nothing left? no progress? */
 #define PENDING_BLOCK 1024
+#define PENDING_MAX   262144 /* items waiting when all are due at once; by time there is no bound but the schedule */
 #define REQUEST_MAX   ((size_t)64 * 1024 * 1024)
 
 struct pending_block {
@@ -59,6 +60,16 @@ static void stop(struct lane *lane)
 	(void)event_base_loopbreak(lane->base);
 }
 
+static void set_timer(struct lane *lane, int64_t due_ns)
+{
+	int64_t at_ns = lane->t0_ns + due_ns;
+	struct itimerspec when = {.it_value = {.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S}};
+	if (timerfd_settime(lane->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0 && lane->error.code == 0) {
+		(void)error_set_errno(&lane->error, ERR_INTERNAL, "cannot set the lane's timer");
+		stop(lane);
+	}
+}
+
 static void count(struct lane *lane, const struct pending *pending, const struct run_record *record)
 {
 	struct lane_stats *stats = &lane->stats;
@@ -93,7 +104,12 @@ void lane_record(struct lane *lane, const struct pending *pending, const struct 
 	count(lane, pending, record);
 	atomic_fetch_add_explicit(&lane->live_done, 1, memory_order_relaxed);
 	lane->open_items--;
+	lane->sent_since_progress = 0;
 	lane->last_progress_ns = lane_now_ns(lane);
+	if (lane->paused && lane->open_items <= PENDING_MAX / 2) {
+		lane->paused = false;
+		set_timer(lane, 0);
+	}
 	if (lane->error.code == 0 && run_log_writer_put(lane->run_log, pending->ordinal, record, &lane->error) < 0)
 		stop(lane);
 }
@@ -142,21 +158,15 @@ static void dispatch(struct lane *lane, const struct item *item, enum run_skip_r
 	session_enqueue(session_of(lane, item->session), pending);
 }
 
-static void set_timer(struct lane *lane, int64_t due_ns)
-{
-	int64_t at_ns = lane->t0_ns + due_ns;
-	struct itimerspec when = {.it_value = {.tv_sec = at_ns / NS_PER_S, .tv_nsec = at_ns % NS_PER_S}};
-	if (timerfd_settime(lane->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0 && lane->error.code == 0) {
-		(void)error_set_errno(&lane->error, ERR_INTERNAL, "cannot set the lane's timer");
-		stop(lane);
-	}
-}
-
 /* Hands out everything that is due, and sets the timer for what comes next. */
 static void dispatch_due(struct lane *lane)
 {
 	const struct item *item;
 	while (lane->error.code == 0 && (item = next_item(lane))) {
+		if (lane->options.schedule->options.speed <= 0 && lane->open_items >= PENDING_MAX) {
+			lane->paused = true;
+			return;
+		}
 		int64_t due_ns = 0;
 		enum run_skip_reason reason = schedule_due(lane->options.schedule, item, &due_ns);
 		if (reason == RUN_SKIP_NONE && due_ns > lane_now_ns(lane)) {
@@ -188,10 +198,16 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	bool cancelled = lane->options.cancelled && *lane->options.cancelled;
 	bool done = lane->all_dispatched && lane->open_items == 0;
 	bool held = lane->options.hold && *lane->options.hold;
+	int64_t now_ns = lane_now_ns(lane);
 	if (held)
-		lane->last_hold_ns = lane_now_ns(lane);
+		lane->last_hold_ns = now_ns;
 	int64_t since_ns = lane->last_hold_ns > lane->last_progress_ns ? lane->last_hold_ns : lane->last_progress_ns;
-	bool stuck = lane->all_dispatched && !held && lane_now_ns(lane) - since_ns > lane->options.drain_timeout_ns;
+	bool waits = lane->all_dispatched && now_ns - since_ns > lane->options.drain_timeout_ns;
+	/* One long statement in a quiet hour is no stall: others must have been sent since, and got no answer either.
+	 */
+	lane->stalled = !held && lane->options.stall_timeout_ns > 0 && lane->sent_since_progress > 1 &&
+			now_ns - since_ns > lane->options.stall_timeout_ns;
+	bool stuck = !held && (waits || lane->stalled);
 	if (cancelled || done || stuck)
 		stop(lane);
 }
@@ -206,12 +222,27 @@ static void set_up_events(struct lane *lane, struct event *timer, struct event *
 	set_timer(lane, 0);
 }
 
-/* The items that no session saw: the run was interrupted before they were due. */
-static void count_rest(struct lane *lane)
+/* Why what is left has no outcome of its own. */
+static enum run_skip_reason end_reason(const struct lane *lane)
+{
+	if (lane->options.cancelled && *lane->options.cancelled)
+		return RUN_SKIP_INTERRUPTED;
+	return lane->stalled ? RUN_SKIP_STALLED : RUN_SKIP_BEHIND_UNFINISHED;
+}
+
+/* The items that no session saw: the run ended before they were due. */
+static void count_rest(struct lane *lane, enum run_skip_reason reason)
 {
 	uint64_t rest = replay_file_item_count(lane->options.file) - lane->stats.items_sent - lane->stats.items_skipped;
 	lane->stats.items_skipped += rest;
-	lane->stats.skipped_by_reason[RUN_SKIP_INTERRUPTED] += rest;
+	lane->stats.skipped_by_reason[reason] += rest;
+}
+
+void lane_submit_cancel(struct lane *lane, struct driver_cancel *cancel)
+{
+	if (!lane->canceller)
+		lane->canceller = canceller_start(lane->options.driver);
+	canceller_submit(lane->canceller, cancel);
 }
 
 static void *run_lane(void *context)
@@ -226,13 +257,13 @@ static void *run_lane(void *context)
 	(void)event_base_dispatch(lane->base);
 	(void)event_del(&timer);
 	(void)event_del(&tick);
-	bool interrupted = lane->options.cancelled && *lane->options.cancelled;
+	enum run_skip_reason reason = end_reason(lane);
 	for (uint32_t i = 0; i < replay_file_session_count(lane->options.file); i++) {
 		if (lane->sessions[i])
-			session_finish(lane->sessions[i], interrupted);
+			session_finish(lane->sessions[i], reason);
 	}
 	lane->stats.elapsed_ns = lane->last_progress_ns > 0 ? lane->last_progress_ns : 0;
-	count_rest(lane);
+	count_rest(lane, reason);
 	(void)getrusage(RUSAGE_THREAD, &usage);
 	lane->stats.cpu_ns = ((int64_t)usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * NS_PER_S +
 			     ((int64_t)usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * NS_PER_US +

@@ -26,7 +26,9 @@ struct lane_options {
 	const char *run_log_path;
 	/* Once all items are due: the run ends when none has finished for so long; what is under way is censored. */
 	int64_t drain_timeout_ns;
-	const volatile bool *hold; /* while true (the migration runs) the drain timeout does not count; may be NULL */
+	/* The lane is given up when items are sent and none finishes for so long (a frozen server); 0: never. */
+	int64_t stall_timeout_ns;
+	const volatile bool *hold;	/* while true (the migration runs) neither timeout counts; may be NULL */
 	const volatile bool *cancelled; /* looked at every 50 ms */
 };
 

@@ -29,7 +29,10 @@ struct lane {
 	bool all_dispatched;
 	uint64_t open_items; /* handed to a session, without an outcome */
 	int64_t last_progress_ns;
-	int64_t last_hold_ns; /* last tick at which the drain timeout was held off */
+	uint64_t sent_since_progress; /* items sent since one was last finished */
+	bool paused;		      /* everything is due at once, and enough is waiting */
+	bool stalled;		      /* the lane gave up */
+	int64_t last_hold_ns;	      /* last tick at which the drain timeout was held off */
 
 	struct session **sessions; /* by row of the session table */
 	struct pending *spare_pending;
@@ -61,6 +64,7 @@ static inline int64_t lane_now_ns(const struct lane *lane)
 
 /* The item's outcome: into the run log, the counts and the batch's. Every item comes here exactly once. */
 void lane_record(struct lane *lane, const struct pending *pending, const struct run_record *record);
+void lane_submit_cancel(struct lane *lane, struct driver_cancel *cancel);
 struct pending *lane_take_pending(struct lane *lane);
 void lane_return_pending(struct lane *lane, struct pending *pending);
 

@@ -11,14 +11,39 @@ static bool inside(const struct schedule *schedule, int64_t time_ns)
 	return time_ns >= o->start_at_ns && (o->stop_at_ns == 0 || time_ns < o->stop_at_ns);
 }
 
+/* How much earlier than recorded an item of that time is due, because idle times were cut. */
+static int64_t shift_at(const struct schedule *schedule, int64_t time_ns)
+{
+	size_t low = 0;
+	size_t high = schedule->cut_count;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (schedule->cuts[middle].time_ns <= time_ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > 0 ? schedule->cuts[low - 1].shift_ns : 0;
+}
+
+int64_t schedule_map_ns(const struct schedule *schedule, int64_t time_ns)
+{
+	const struct schedule_options *o = &schedule->options;
+	if (o->speed <= 0)
+		return 0;
+	return (int64_t)((double)(time_ns - o->start_at_ns - shift_at(schedule, time_ns)) / o->speed);
+}
+
 enum run_skip_reason schedule_due(const struct schedule *schedule, const struct item *item, int64_t *due_ns)
 {
 	int64_t time_ns = item->time_ns;
 	if (item->kind == ITEM_CONNECT && time_ns < schedule->options.start_at_ns)
 		time_ns = schedule->options.start_at_ns;
-	if (!schedule->active[item->session] || !inside(schedule, time_ns))
+	if (schedule->session_parts[item->session] == SESSION_TOO_MANY)
+		return RUN_SKIP_MAX_SESSIONS;
+	if (schedule->session_parts[item->session] == SESSION_OUTSIDE || !inside(schedule, time_ns))
 		return RUN_SKIP_OUTSIDE;
-	*due_ns = (int64_t)((double)(time_ns - schedule->options.start_at_ns) / schedule->options.speed);
+	*due_ns = schedule_map_ns(schedule, time_ns);
 	return RUN_SKIP_NONE;
 }
 
@@ -41,14 +66,29 @@ static int each_item(const struct replay_file *file, const volatile bool *cancel
 	return rc;
 }
 
-/* A session takes part when anything of it lies inside; one that closed before the part, or opens after it, does not.
- */
-static int mark_active(void *context, const struct item *item, struct error *err)
+struct mark_pass {
+	struct schedule *schedule;
+	int64_t last_ns; /* the item before, inside the part */
+};
+
+/* Which sessions take part: one that closed before the part, or opens after it, does not. And where nothing happens. */
+static int mark_item(void *context, const struct item *item, struct error *err)
 {
-	struct schedule *schedule = context;
+	struct mark_pass *pass = context;
+	struct schedule *schedule = pass->schedule;
+	int64_t keep_ns = schedule->options.skip_idle_ns;
 	(void)err;
-	if (inside(schedule, item->time_ns))
-		schedule->active[item->session] = 1;
+	if (!inside(schedule, item->time_ns))
+		return 0;
+	schedule->session_parts[item->session] = SESSION_INSIDE;
+	int64_t idle_ns = item->time_ns - pass->last_ns;
+	if (keep_ns > 0 && idle_ns > keep_ns) {
+		int64_t before_ns = schedule->cut_count ? schedule->cuts[schedule->cut_count - 1].shift_ns : 0;
+		MEM_GROW(schedule->cuts, schedule->cut_count, schedule->cut_capacity);
+		schedule->cuts[schedule->cut_count++] =
+			(struct schedule_cut){.time_ns = item->time_ns, .shift_ns = before_ns + idle_ns - keep_ns};
+	}
+	pass->last_ns = item->time_ns;
 	return 0;
 }
 
@@ -89,6 +129,10 @@ static int index_item(void *context, const struct item *item, struct error *err)
 		.kind = (uint8_t)item->kind,
 		.flags = item->flags,
 	};
+	uint32_t max = schedule->options.max_sessions;
+	if (item->kind == ITEM_CONNECT && max > 0 && pass->open >= max &&
+	    schedule->session_parts[item->session] == SESSION_INSIDE)
+		schedule->session_parts[item->session] = SESSION_TOO_MANY;
 	if (schedule_due(schedule, item, &row.due_ns) == RUN_SKIP_NONE) {
 		schedule->due_count++;
 		if (row.due_ns > schedule->last_due_ns)
@@ -131,8 +175,9 @@ int schedule_prepare(const struct replay_file *file, const struct schedule_optio
 	memset(out, 0, sizeof(*out));
 	out->options = *options;
 	out->item_count = replay_file_item_count(file);
-	out->active = mem_zalloc(replay_file_session_count(file), 1);
-	int rc = each_item(file, cancelled, mark_active, out, err);
+	out->session_parts = mem_zalloc(replay_file_session_count(file), 1);
+	struct mark_pass pass = {.schedule = out, .last_ns = options->start_at_ns};
+	int rc = each_item(file, cancelled, mark_item, &pass, err);
 	if (rc == 0)
 		rc = write_index(file, index_path, cancelled, out, err);
 	if (rc < 0)
@@ -142,6 +187,8 @@ int schedule_prepare(const struct replay_file *file, const struct schedule_optio
 
 void schedule_release(struct schedule *schedule)
 {
-	free(schedule->active);
-	schedule->active = NULL;
+	free(schedule->session_parts);
+	free(schedule->cuts);
+	schedule->session_parts = NULL;
+	schedule->cuts = NULL;
 }

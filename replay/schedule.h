@@ -14,9 +14,23 @@
 #include <stdint.h>
 
 struct schedule_options {
-	double speed;	     /* 2 is twice as fast as recorded; > 0 */
+	double speed;	     /* 2 is twice as fast as recorded; 0: everything is due at once (--speed max) */
 	int64_t start_at_ns; /* part of the file to replay, from its start; stop_at_ns 0 is its end */
 	int64_t stop_at_ns;
+	int64_t skip_idle_ns;  /* a time without any item is cut to this, 0: kept */
+	uint32_t max_sessions; /* sessions that would make more than so many at once are left out, 0: none are */
+};
+
+/* A cut idle time: items at or after time_ns are due shift_ns earlier than recorded. */
+struct schedule_cut {
+	int64_t time_ns;
+	int64_t shift_ns;
+};
+
+enum session_part {
+	SESSION_OUTSIDE, /* nothing of it lies in the part */
+	SESSION_INSIDE,
+	SESSION_TOO_MANY /* left out by max_sessions */
 };
 
 struct schedule {
@@ -24,9 +38,12 @@ struct schedule {
 	uint64_t item_count;
 	uint64_t due_count; /* items inside the part */
 	int64_t last_due_ns;
-	uint32_t sessions;     /* sessions that take part */
-	uint32_t max_open;     /* most sessions open at once */
-	unsigned char *active; /* by session row: has something to do in the part */
+	uint32_t sessions;	      /* sessions that take part */
+	uint32_t max_open;	      /* most sessions open at once */
+	unsigned char *session_parts; /* by session row: enum session_part */
+	struct schedule_cut *cuts;    /* by time */
+	size_t cut_count;
+	size_t cut_capacity;
 };
 
 /*
@@ -42,5 +59,8 @@ void schedule_release(struct schedule *schedule);
  * that was opened before the part is due at its start.
  */
 enum run_skip_reason schedule_due(const struct schedule *schedule, const struct item *item, int64_t *due_ns);
+
+/* A time of the file as a time of the run: cut and scaled. For what happens beside the items, such as the migration. */
+int64_t schedule_map_ns(const struct schedule *schedule, int64_t time_ns);
 
 #endif

@@ -206,9 +206,7 @@ static void send_cancel(struct session *session)
 	record.outcome = RUN_OK;
 	lane_record(lane, pending, &record);
 	lane_return_pending(lane, pending);
-	if (!lane->canceller)
-		lane->canceller = canceller_start(lane->options.driver);
-	canceller_submit(lane->canceller, cancel);
+	lane_submit_cancel(lane, cancel);
 }
 
 static void on_cancel_due(evutil_socket_t fd, short what, void *context)
@@ -313,6 +311,7 @@ static bool send_item(struct session *session, struct pending *pending)
 	session->state = connect ? SESSION_CONNECTING : SESSION_BUSY;
 	atomic_fetch_add_explicit(&lane->live_busy, 1, memory_order_relaxed);
 	session->sent_ns = lane_now_ns(lane);
+	lane->sent_since_progress++;
 	bool go_on = take_step(session, connect ? start_connect(session) : driver->send(session->conn, &request));
 	if (session->state == SESSION_BUSY)
 		arm_cancel(session);
@@ -376,14 +375,20 @@ void session_enqueue(struct session *session, struct pending *pending)
 		run_queue(session);
 }
 
-void session_finish(struct session *session, bool interrupted)
+void session_finish(struct session *session, enum run_skip_reason reason)
 {
+	struct lane *lane = session->lane;
 	if (session->current) {
 		struct driver_result unfinished = {.sqlstate = sqlstate_pack(SQLSTATE_UNFINISHED)};
+		/* A statement must not go on in a server after the run that sent it. */
+		struct driver_cancel *cancel =
+			session->state == SESSION_BUSY ? lane->options.driver->cancel_prepare(session->conn) : NULL;
+		if (cancel)
+			lane_submit_cancel(lane, cancel);
 		complete(session, &unfinished, RUN_CENSORED);
 	}
 	close_connection(session);
 	session->state = SESSION_CLOSED;
 	while (session->first)
-		skip(session, pop(session), interrupted ? RUN_SKIP_INTERRUPTED : RUN_SKIP_BEHIND_UNFINISHED);
+		skip(session, pop(session), reason);
 }

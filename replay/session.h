@@ -8,6 +8,7 @@
 
 #include "batch_feed.h"
 #include "driver.h"
+#include "run_log.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -64,7 +65,7 @@ struct session {
 void session_init(struct session *session, struct lane *lane, uint32_t row);
 /* The item is due now. Takes pending over. */
 void session_enqueue(struct session *session, struct pending *pending);
-/* The run is over: censors what is under way, skips what waits, closes the connection. */
-void session_finish(struct session *session, bool interrupted);
+/* The run is over: cancels and censors what is under way, skips what waits for that reason, closes the connection. */
+void session_finish(struct session *session, enum run_skip_reason reason);
 
 #endif

@@ -24,10 +24,13 @@ static int run(const struct command_call *call, struct error *err)
 {
 	struct migration migration;
 	int64_t migrate_at_ns;
+	double speed;
 	json_t *document = NULL;
 	int rc = rehearsal_args_load(&args, &migration, err);
 	if (rc == 0)
 		rc = rehearsal_args_migrate_at(&args, &migrate_at_ns, err);
+	if (rc == 0)
+		rc = rehearsal_args_speed(&args, &speed, err);
 	if (rc == 0 && migration.statement_count > 0 && !migrating_url)
 		rc = error_set(err, ERR_USAGE, "--migration needs a clone to run on: --migrating URL");
 	if (rc == 0) {
@@ -41,7 +44,10 @@ static int run(const struct command_call *call, struct error *err)
 			.migrate_at_ns = migrate_at_ns,
 			.start_at_ns = args.start_at_ns,
 			.stop_at_ns = args.stop_at_ns,
-			.speed = args.speed,
+			.speed = speed,
+			.skip_idle_ns = args.skip_idle_ns,
+			.max_sessions = (uint32_t)args.max_sessions,
+			.stall_timeout_ns = args.stall_timeout_ns,
 			.drain_timeout_ns = args.drain_timeout_ns,
 			.migration_timeout_ns = args.migration_timeout_ns,
 			.sample_interval_ns = args.sample_interval_ns,

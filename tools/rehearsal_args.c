@@ -16,6 +16,15 @@ int rehearsal_args_load(const struct rehearsal_args *args, struct migration *mig
 	return 0;
 }
 
+int rehearsal_args_speed(const struct rehearsal_args *args, double *out, struct error *err)
+{
+	*out = 0;
+	if (strcmp(args->speed, "max") == 0)
+		return 0;
+	int rc = num_parse_double(args->speed, 0.01, 1000, out, err);
+	return rc < 0 ? error_context(err, "--speed") : 0;
+}
+
 int rehearsal_args_migrate_at(const struct rehearsal_args *args, int64_t *out_ns, struct error *err)
 {
 	*out_ns = -1;

@@ -14,7 +14,10 @@ struct rehearsal_args {
 	bool replace;
 	struct option_list migration_files;
 	const char *migrate_at; /* text: its absence means half of the replay */
-	double speed;
+	const char *speed;
+	int64_t skip_idle_ns;
+	int64_t max_sessions;
+	int64_t stall_timeout_ns;
 	int64_t start_at_ns;
 	int64_t stop_at_ns;
 	int64_t drain_timeout_ns;
@@ -32,8 +35,17 @@ struct rehearsal_args {
 		OPT_STRING(0, "migrate-at", &(args).migrate_at, "OFFSET",                                              \
 			   "when the migration starts, in the replay's time",                                          \
 			   .standard_note = "half of what is replayed"),                                               \
-		OPT_DOUBLE(0, "speed", &(args).speed, "FACTOR", "2 replays twice as fast as recorded",                 \
-			   .standard = "1", .real_min = 0.01, .real_max = 100),                                        \
+		OPT_STRING(0, "speed", &(args).speed, "FACTOR",                                                        \
+			   "2 replays twice as fast as recorded; max: as fast as the server answers",                  \
+			   .standard = "1"),                                                                           \
+		OPT_DURATION(0, "skip-idle", &(args).skip_idle_ns, "TIME", "cut a time without any item to this",      \
+			     .standard_note = "idle times are kept"),                                                  \
+		OPT_INT(0, "max-sessions", &(args).max_sessions, "N",                                                  \
+			"leave out sessions that would make more than N at once", .standard_note = "no limit",         \
+			.min = 0, .max = 1000000),                                                                     \
+		OPT_DURATION(0, "stall-timeout", &(args).stall_timeout_ns, "TIME",                                     \
+			     "give a lane up when statements are sent and none is answered for so long; 0 for never",  \
+			     .standard = "5m"),                                                                        \
 		OPT_DURATION(0, "start-at", &(args).start_at_ns, "OFFSET", "leave out what comes before",              \
 			     .standard_note = "the beginning"),                                                        \
 		OPT_DURATION(0, "stop-at", &(args).stop_at_ns, "OFFSET", "leave out what comes after",                 \
@@ -50,6 +62,8 @@ struct rehearsal_args {
 
 /* Loads the files; fills *migration, to be released. */
 int rehearsal_args_load(const struct rehearsal_args *args, struct migration *migration, struct error *err);
+/* 0 for max. */
+int rehearsal_args_speed(const struct rehearsal_args *args, double *out, struct error *err);
 /* -1 when it was not given. */
 int rehearsal_args_migrate_at(const struct rehearsal_args *args, int64_t *out_ns, struct error *err);
 

@@ -21,7 +21,8 @@ static const struct column columns[] = {
 const char *run_skip_reason_name(enum run_skip_reason reason)
 {
 	static const char *const names[RUN_SKIP_REASON_COUNT] = {
-		"not_reached", "session_lost", "interrupted", "nothing_to_cancel", "outside", "behind_unfinished", "unsendable",
+		"not_reached",	     "session_lost", "interrupted",  "nothing_to_cancel", "outside",
+		"behind_unfinished", "unsendable",   "max_sessions", "stalled",
 	};
 	return (unsigned)reason < RUN_SKIP_REASON_COUNT ? names[reason] : "unknown";
 }

@@ -37,9 +37,11 @@ enum run_skip_reason {
 	RUN_SKIP_SESSION_LOST, /* the session's connection had ended or never came about */
 	RUN_SKIP_INTERRUPTED,  /* the run was stopped */
 	RUN_SKIP_NOTHING_TO_CANCEL,
-	RUN_SKIP_OUTSIDE,    /* outside --start-at/--stop-at */
+	RUN_SKIP_OUTSIDE,	    /* outside --start-at/--stop-at */
 	RUN_SKIP_BEHIND_UNFINISHED, /* due, but its session still waited for the item before it when the run ended */
-	RUN_SKIP_UNSENDABLE, /* the driver refused it (longer than the protocol allows, say) */
+	RUN_SKIP_UNSENDABLE,	    /* the driver refused it (longer than the protocol allows, say) */
+	RUN_SKIP_MAX_SESSIONS,	    /* its session was one too many for --max-sessions */
+	RUN_SKIP_STALLED,	    /* the lane was given up: the server answered nobody for --stall-timeout */
 	RUN_SKIP_REASON_COUNT
 };
 const char *run_skip_reason_name(enum run_skip_reason reason);
