@@ -132,7 +132,13 @@ void help_format_overview(struct strbuf *out)
 		size_t begin = out->len;
 		strbuf_addf(out, "  %s", commands[i]->name);
 		add_spaces(out, 20 - (out->len - begin));
-		add_wrapped(out, commands[i]->summary, 20, 20);
+		struct strbuf text;
+		strbuf_init(&text, 400);
+		strbuf_add_str(&text, commands[i]->summary);
+		if (commands[i]->alias)
+			strbuf_addf(&text, " (also: %s)", commands[i]->alias);
+		add_wrapped(out, text.data, 20, 20);
+		strbuf_release(&text);
 	}
 	strbuf_add_str(out,
 		       "\nrehearse COMMAND --help says more about one of them.\n"

@@ -4,7 +4,11 @@
 
 packages_build="build-essential cmake ninja-build pkg-config libpq-dev libevent-dev libjansson-dev libinih-dev
 	libcsv-dev uthash-dev libxxhash-dev zlib1g-dev libcmocka-dev"
-packages_run="postgresql postgresql-client"
+# Server, client programs and pgbench, unless some version of them is there.
+packages_run=postgresql
+for program in /usr/lib/postgresql/*/bin/pgbench; do
+	[ -x "$program" ] && [ -x "${program%pgbench}initdb" ] && packages_run=
+done
 packages_test="valgrind clang clang-format"
 
 # Those of the names given that dpkg does not know as installed.
