@@ -1,0 +1,69 @@
+/*
+ * A run while it is judged: its data, the judges that walked over it, and what the rules make of their findings. Only
+ * the files verdict*.c and judgement*.c know it; everybody else sees the document (verdict.h).
+ */
+#ifndef JUDGEMENT_H
+#define JUDGEMENT_H
+
+#include "error_judge.h"
+#include "fidelity.h"
+#include "latency_judge.h"
+#include "run_data.h"
+#include "slow_judge.h"
+#include "stall_judge.h"
+#include "thresholds.h"
+#include "timeline.h"
+#include "touched.h"
+#include "verdict.h"
+#include "windows.h"
+
+/* A rule applied to one thing. */
+struct rule_result {
+	const struct threshold *rule;
+	char *entity; /* a relation, a SQLSTATE and fingerprint, …; "" for the run as a whole */
+	double value;
+	enum threshold_result result;
+	char *sentence; /* what happened, for the reason; NULL when it passed */
+};
+
+struct judgement {
+	struct run_data data;
+	struct windows windows;
+	struct touched *touched;
+	struct stall_judge *stalls;
+	struct error_judge *errors;
+	struct latency_judge *latency;
+	struct slow_judge *slow;
+	struct fidelity fidelity;
+	struct timeline *timeline;
+	struct thresholds defaults;
+	const struct thresholds *thresholds;
+	bool strict;
+	struct rule_result *rules;
+	size_t rule_count;
+	size_t rule_capacity;
+	char *invalid; /* why the run cannot be judged, NULL */
+	char *blind;   /* why the evidence judge could not see, NULL */
+	enum verdict_outcome outcome;
+	char *reason;
+};
+
+/* Opens the run and walks over it twice. The caller releases *j whatever the result. */
+int judgement_run(struct judgement *j, const char *run_dir, const struct judge_options *options, struct error *err);
+void judgement_release(struct judgement *j);
+/* The rules, then outcome and reason. */
+void judgement_apply_rules(struct judgement *j);
+void judgement_decide(struct judgement *j);
+
+/* "lock" or "" text of a fingerprint row; "(connect)" where there is none. */
+const char *judgement_fingerprint_text(const struct judgement *j, uint32_t fingerprint);
+/* The head of a statement for a sentence: "ALTER TABLE orders …". To be freed. */
+char *judgement_sql_head(const char *sql);
+/* "2.31 s", "120 ms". To be freed. */
+char *judgement_duration(double s);
+/* The failed statement of a failed migration, NULL when there is none. */
+const struct ledger_statement *judgement_failed_statement(const struct judgement *j);
+
+json_t *judgement_to_json(const struct judgement *j);
+
+#endif

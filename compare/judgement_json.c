@@ -1,0 +1,453 @@
+/* A judged run as the document that verdict.json holds (docs/verdict.md): see judgement.h. */
+#include "clock.h"
+#include "json_file.h"
+#include "judgement.h"
+#include "mem.h"
+#include "sqlstate.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+/* What a report can show; how many there are is said beside it. */
+#define STALLS_MAX    200
+#define QUERIES_MAX   300
+#define ERRORS_MAX    300
+#define EXPOSURES_MAX 200
+#define TABLES_MAX    200
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+	(void)json_object_set_new(object, key, value);
+}
+
+static json_t *text_json(const char *text)
+{
+	return json_from_bytes(text, strlen(text));
+}
+
+/* Six digits: more would claim what no clock measured, and fill the file. */
+static json_t *number(double value)
+{
+	if (!isfinite(value))
+		return json_null();
+	char text[40];
+	(void)snprintf(text, sizeof(text), "%.6g", value);
+	return json_real(strtod(text, NULL));
+}
+
+static json_t *seconds(int64_t ns)
+{
+	return json_real(round((double)ns / 1e3) / 1e6);
+}
+
+static json_t *millis(int64_t ns)
+{
+	return json_real(round((double)ns / 1e3) / 1e3);
+}
+
+static json_t *hash_json(const struct judgement *j, uint32_t fingerprint)
+{
+	char text[20];
+	if (fingerprint >= item_index_fingerprint_count(j->data.items))
+		return json_null();
+	(void)snprintf(text, sizeof(text), "%016" PRIx64, item_index_fingerprint(j->data.items, fingerprint)->hash);
+	return json_string(text);
+}
+
+static json_t *sql_json(const struct judgement *j, uint32_t fingerprint)
+{
+	if (fingerprint >= item_index_fingerprint_count(j->data.items))
+		return json_null();
+	return text_json(judgement_fingerprint_text(j, fingerprint));
+}
+
+static json_t *rules_json(const struct judgement *j)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < j->rule_count; i++) {
+		const struct rule_result *r = &j->rules[i];
+		struct strbuf levels;
+		strbuf_init(&levels, 200);
+		threshold_format(r->rule, &levels);
+		json_t *object = json_object();
+		set(object, "name", json_string(r->rule->name));
+		set(object, "entity", text_json(r->entity));
+		set(object, "value", number(r->value));
+		set(object, "unit",
+		    json_string(r->rule->unit == THRESHOLD_SECONDS ? "s"
+				: r->rule->unit == THRESHOLD_RATIO ? "ratio"
+								   : "count"));
+		set(object, "threshold", json_string(levels.data));
+		set(object, "result", json_string(threshold_result_name(r->result)));
+		set(object, "finding", r->sentence ? text_json(r->sentence) : json_null());
+		(void)json_array_append_new(list, object);
+		strbuf_release(&levels);
+	}
+	return list;
+}
+
+static json_t *fidelity_json(const struct judgement *j)
+{
+	const struct fidelity *f = &j->fidelity;
+	json_t *object = json_object();
+	set(object, "grade", json_string(fidelity_grade_name(f->grade)));
+	set(object, "reason", *f->reason ? text_json(f->reason) : json_null());
+	json_t *figures = json_array();
+	for (int i = 0; i < FIDELITY_FIGURES; i++) {
+		json_t *figure = json_object();
+		set(figure, "name", json_string(f->figures[i].name));
+		set(figure, "value", number(f->figures[i].value));
+		set(figure, "grade_a", number(f->figures[i].grade_a));
+		set(figure, "unfit", number(f->figures[i].unfit));
+		set(figure, "grade", json_string(fidelity_grade_name(f->figures[i].grade)));
+		(void)json_array_append_new(figures, figure);
+	}
+	set(object, "figures", figures);
+	uint64_t saturated;
+	uint64_t blocks;
+	latency_judge_saturation(j->latency, &saturated, &blocks);
+	set(object, "items", json_integer((json_int_t)f->items));
+	set(object, "statements", json_integer((json_int_t)f->statements));
+	set(object, "blocks", json_integer((json_int_t)blocks));
+	set(object, "saturated_blocks", json_integer((json_int_t)saturated));
+	set(object, "tainted_sessions", json_integer((json_int_t)error_judge_tainted_sessions(j->errors)));
+	return object;
+}
+
+static json_t *noise_json(const struct judgement *j)
+{
+	const struct error_rows *rows = error_judge_rows(j->errors);
+	const struct latency_query *before = latency_judge_before(j->latency);
+	double slow = slow_judge_noise_floor(j->slow);
+	json_t *object = json_object();
+	set(object, "lanes_differ_before", json_boolean(before != NULL));
+	set(object, "slow_query_seconds", slow < 0 ? json_null() : number(slow));
+	set(object, "rows_compared", json_integer((json_int_t)rows->pairs));
+	set(object, "rows_differing", json_integer((json_int_t)rows->mismatches));
+	set(object, "rows_differing_before", json_integer((json_int_t)rows->before));
+	for (int lane = 0; lane < JUDGE_LANES; lane++) {
+		const struct stall_control *control = stall_judge_other_waits(j->stalls, lane);
+		json_t *waits = json_object();
+		set(waits, "waits", json_integer((json_int_t)control->waits));
+		set(waits, "longest_ms", millis(control->longest_ns));
+		set(object, lane == JUDGE_BASELINE ? "lock_waits_baseline" : "lock_waits_not_of_the_migration", waits);
+	}
+	set(object, "alarm_rate_note",
+	    json_string("The rate of false alarms is measured on runs without a migration; 0 alarms in 100 such runs "
+			"prove less than 3 % with 95 % confidence, 300 prove less than 1 %."));
+	return object;
+}
+
+static json_t *windows_json(const struct judgement *j)
+{
+	json_t *list = json_array();
+	for (int kind = 0; kind < WINDOW_COUNT; kind++) {
+		const struct window *w = &j->windows.of[kind];
+		if (w->end_ns <= w->start_ns)
+			continue;
+		json_t *object = json_object();
+		set(object, "name", json_string(window_kind_name(kind)));
+		set(object, "start_s", seconds(w->start_ns));
+		set(object, "end_s", seconds(w->end_ns));
+		set(object, "block_s", seconds(w->block_ns));
+		set(object, "blocks", json_integer(w->blocks));
+		(void)json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static json_t *link_json(const char *role, const char *who)
+{
+	json_t *object = json_object();
+	set(object, "role", json_string(role));
+	set(object, "who", json_string(who));
+	return object;
+}
+
+/* Root first: who held on, then who made it worse. */
+static json_t *chain_json(const struct judgement *j, const struct stall *s)
+{
+	json_t *list = json_array();
+	if (s->root.found) {
+		json_t *root = link_json("root", s->root.session == STALL_NO_SESSION ? "another backend" : "session");
+		set(root, "pid", json_integer(s->root.pid));
+		set(root, "session", s->root.session == STALL_NO_SESSION ? json_null() : json_integer(s->root.session));
+		if (s->root.session != STALL_NO_SESSION) {
+			const struct item_session *session = item_index_session(j->data.items, s->root.session);
+			set(root, "application", text_json(session->application ? session->application : ""));
+			set(root, "user", text_json(session->user ? session->user : ""));
+		}
+		set(root, "fingerprint", hash_json(j, s->root.fingerprint));
+		set(root, "sql", sql_json(j, s->root.fingerprint));
+		set(root, "idle_in_transaction", json_boolean(s->root.idle));
+		set(root, "held_up_ms", millis(s->root.waited_ns));
+		(void)json_array_append_new(list, root);
+	}
+	json_t *migration = link_json(s->root.found ? "amplifier" : "root", "migration");
+	if (s->statement < j->data.ledger.statement_count) {
+		const struct ledger_statement *statement = &j->data.ledger.statements[s->statement];
+		set(migration, "pid", json_integer(statement->backend_pid));
+		set(migration, "statement", json_integer((json_int_t)s->statement));
+		set(migration, "sql", statement->sql ? text_json(statement->sql) : json_null());
+	}
+	set(migration, "mode", json_string(s->mode));
+	(void)json_array_append_new(list, migration);
+	return list;
+}
+
+static json_t *stall_json(const struct judgement *j, const struct stall *s)
+{
+	json_t *object = json_object();
+	json_t *channels = json_array();
+	if (s->from_ledger)
+		(void)json_array_append_new(channels, json_string("ledger"));
+	(void)json_array_append_new(channels, json_string("sampler"));
+	if (s->victims)
+		(void)json_array_append_new(channels, json_string("victims"));
+	set(object, "relation", text_json(s->relation));
+	set(object, "mode", json_string(s->mode));
+	set(object, "blocks", json_string(stall_mode_blocks(s->mode)));
+	set(object, "start_s", seconds(s->start_ns));
+	set(object, "duration_ms", millis(s->end_ns - s->start_ns));
+	set(object, "longest_wait_ms", millis(s->longest_wait_ns));
+	set(object, "exact_end", json_boolean(s->exact_end));
+	set(object, "waits", json_integer((json_int_t)s->waits));
+	set(object, "victims", json_integer((json_int_t)s->victims));
+	set(object, "timed_out", json_integer((json_int_t)s->timed_out));
+	set(object, "blocked_query_s", number(s->blocked_query_s));
+	set(object, "confirmed", json_boolean(json_array_size(channels) >= 2));
+	set(object, "chain", chain_json(j, s));
+	set(object, "channels", channels);
+	return object;
+}
+
+static json_t *stalls_json(const struct judgement *j)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < stall_judge_count(j->stalls) && i < STALLS_MAX; i++)
+		(void)json_array_append_new(list, stall_json(j, stall_judge_stall(j->stalls, i)));
+	return list;
+}
+
+static json_t *exposures_json(const struct judgement *j)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < stall_judge_exposure_count(j->stalls) && i < EXPOSURES_MAX; i++) {
+		const struct stall_exposure *e = stall_judge_exposure(j->stalls, i);
+		json_t *object = json_object();
+		set(object, "relation", text_json(e->lock->relation));
+		set(object, "mode", json_string(e->lock->mode));
+		set(object, "start_s", seconds(e->lock->acquired_ns));
+		set(object, "held_ms", millis(e->held_ns));
+		set(object, "statement", json_integer((json_int_t)e->statement));
+		(void)json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static const struct slow_query *find_slow(const struct judgement *j, uint32_t fingerprint)
+{
+	for (size_t i = 0; i < slow_judge_count(j->slow); i++) {
+		if (slow_judge_query(j->slow, i)->fingerprint == fingerprint)
+			return slow_judge_query(j->slow, i);
+	}
+	return NULL;
+}
+
+static json_t *query_json(const struct judgement *j, const struct latency_query *q)
+{
+	json_t *object = json_object();
+	uint64_t all = q->n + q->blocked;
+	const struct slow_query *slow = q->window == WINDOW_DURING ? find_slow(j, q->fingerprint) : NULL;
+	bool slow_hurts = slow && slow->significant && slow_judge_query_seconds(j->slow) > 0;
+	set(object, "fingerprint", hash_json(j, q->fingerprint));
+	set(object, "sql", sql_json(j, q->fingerprint));
+	set(object, "window", json_string(window_kind_name(q->window)));
+	set(object, "n", json_integer((json_int_t)q->n));
+	set(object, "blocks", json_integer((json_int_t)q->blocks));
+	set(object, "ratio", q->blocks ? number(q->ratio) : json_null());
+	set(object, "ci_low", q->blocks ? number(q->ci_low) : json_null());
+	set(object, "ci_high", q->blocks ? number(q->ci_high) : json_null());
+	set(object, "p", q->tested ? number(q->p) : json_null());
+	set(object, "baseline_p95_ms", number(q->baseline_p95_ms));
+	set(object, "migrating_p95_ms", number(q->migrating_p95_ms));
+	set(object, "delta_p95_ms", number(q->migrating_p95_ms - q->baseline_p95_ms));
+	set(object, "extra_share", number(q->extra_share));
+	set(object, "blocked_share", number(all ? (double)q->blocked / (double)all : 0));
+	set(object, "slow_query_s", slow ? number(slow->query_s) : json_null());
+	set(object, "smallest_effect", q->smallest_effect > 0 ? number(q->smallest_effect) : json_null());
+	set(object, "result", json_string(slow_hurts ? "hurts" : latency_result_name(q->result)));
+	set(object, "why", slow_hurts ? json_string("slow.query_seconds") : q->why ? json_string(q->why) : json_null());
+	return object;
+}
+
+/* Those that hurt by slow.query_seconds come first: the statistics judge ranks them as undecided. */
+static json_t *queries_json(const struct judgement *j)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < latency_judge_count(j->latency) && i < QUERIES_MAX; i++) {
+		json_t *object = query_json(j, latency_judge_query(j->latency, i));
+		const char *result = json_string_value(json_object_get(object, "result"));
+		if (latency_judge_query(j->latency, i)->result != LATENCY_HURTS && strcmp(result, "hurts") == 0)
+			(void)json_array_insert_new(list, 0, object);
+		else
+			(void)json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static json_t *errors_json(const struct judgement *j)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < error_judge_count(j->errors) && i < ERRORS_MAX; i++) {
+		const struct error_entry *e = error_judge_entry(j->errors, i);
+		char code[SQLSTATE_TEXT_MAX];
+		sqlstate_unpack(e->sqlstate, code);
+		json_t *object = json_object();
+		set(object, "sqlstate", json_string(code));
+		set(object, "fingerprint", hash_json(j, e->fingerprint));
+		set(object, "sql", sql_json(j, e->fingerprint));
+		set(object, "capture", json_integer((json_int_t)e->capture));
+		set(object, "baseline", json_integer((json_int_t)e->lane[JUDGE_BASELINE]));
+		set(object, "migrating", json_integer((json_int_t)e->lane[JUDGE_MIGRATING]));
+		set(object, "only_baseline", json_integer((json_int_t)e->only_baseline));
+		set(object, "only_migrating", json_integer((json_int_t)e->only_migrating));
+		set(object, "with_lock_evidence", json_integer((json_int_t)e->with_lock_evidence));
+		set(object, "kind", json_string(error_kind_name(e->kind)));
+		set(object, "p", number(e->p));
+		set(object, "result", json_string(error_result_name(e->result)));
+		set(object, "first_s", e->first_ns >= 0 ? seconds(e->first_ns) : json_null());
+		if (e->first_ns >= 0 && e->source_file < item_index_source_count(j->data.items)) {
+			set(object, "source", text_json(item_index_source(j->data.items, e->source_file)));
+			set(object, "source_line", json_integer((json_int_t)e->source_line));
+		}
+		(void)json_array_append_new(list, object);
+	}
+	return list;
+}
+
+static void add_untested(json_t *list, const char *what, const char *why)
+{
+	json_t *object = json_object();
+	set(object, "what", text_json(what));
+	set(object, "why", text_json(why));
+	(void)json_array_append_new(list, object);
+}
+
+/* Tables that the migration locked strongly, and that no recorded statement names. */
+static void add_untested_tables(const struct judgement *j, json_t *list)
+{
+	const struct ledger *ledger = &j->data.ledger;
+	size_t shown = 0;
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		for (size_t l = 0; l < ledger->statements[i].lock_count && shown < TABLES_MAX; l++) {
+			const char *relation = ledger->statements[i].locks[l].relation;
+			bool used = stall_mode_rank(ledger->statements[i].locks[l].mode) < 4;
+			for (uint32_t f = 0; !used && f < item_index_fingerprint_count(j->data.items); f++)
+				used = touched_names_relation(judgement_fingerprint_text(j, f), relation);
+			for (size_t k = 0; !used && k < json_array_size(list); k++) {
+				const json_t *what = json_object_get(json_array_get(list, k), "what");
+				used = strcmp(json_string_value(what), relation) == 0;
+			}
+			if (used)
+				continue;
+			add_untested(list, relation, "locked by the migration, and named by no recorded statement");
+			shown++;
+		}
+	}
+}
+
+static json_t *untested_json(const struct judgement *j)
+{
+	json_t *list = json_array();
+	uint64_t saturated;
+	uint64_t blocks;
+	char text[300];
+	latency_judge_saturation(j->latency, &saturated, &blocks);
+	if (j->blind)
+		add_untested(list, "lock waits", j->blind);
+	if (saturated) {
+		(void)snprintf(text, sizeof(text),
+			       "in %" PRIu64 " of %" PRIu64
+			       " blocks of time most statements had to queue on the baseline "
+			       "already: this machine is smaller than what the traffic came from",
+			       saturated, blocks);
+		add_untested(list, "latencies under overload", text);
+	}
+	for (int kind = WINDOW_BEFORE; kind <= WINDOW_AFTER; kind++) {
+		const struct window *w = &j->windows.of[kind];
+		if ((kind > WINDOW_BEFORE && !j->windows.migration) || w->blocks >= 11)
+			continue;
+		(void)snprintf(text, sizeof(text), "the window %s the migration is %.1f s long; a test needs 11 s",
+			       window_kind_name(kind), ns_to_s(w->end_ns - w->start_ns));
+		add_untested(list, kind == WINDOW_BEFORE ? "whether the lanes were alike" : "lasting slowdowns", text);
+	}
+	if (latency_judge_untested(j->latency)) {
+		(void)snprintf(text, sizeof(text), "%" PRIu64 " rarer fingerprints beyond the %d tested",
+			       latency_judge_untested(j->latency), LATENCY_TESTED_MAX);
+		add_untested(list, "latencies of rare statements", text);
+	}
+	if (stall_judge_unmapped_waits(j->stalls)) {
+		(void)snprintf(text, sizeof(text),
+			       "%" PRIu64 " waits behind the migration were of backends that serve no "
+			       "recorded session",
+			       stall_judge_unmapped_waits(j->stalls));
+		add_untested(list, "other backends", text);
+	}
+	add_untested_tables(j, list);
+	return list;
+}
+
+static json_t *environment_json(const struct judgement *j)
+{
+	json_t *object = json_object();
+	json_t *environment = json_object_get(j->data.run, "environment");
+	static const char *const keys[] = {"start_time", "speed", "migrate_at_s", "end_s", "replay_file", NULL};
+	if (json_is_object(environment))
+		(void)json_object_update(object, environment);
+	for (size_t i = 0; keys[i]; i++) {
+		json_t *value = json_object_get(j->data.run, keys[i]);
+		if (value)
+			(void)json_object_set(object, keys[i], value);
+	}
+	return object;
+}
+
+static json_t *migration_json(const struct judgement *j)
+{
+	static const char *const outcomes[] = {"none", "ok", "failed", "timeout", "cancelled"};
+	json_t *object = json_object();
+	set(object, "outcome", json_string(outcomes[j->data.ledger.outcome]));
+	set(object, "start_s", j->data.has_migration ? seconds(j->data.migration_start_ns) : json_null());
+	set(object, "end_s", j->data.has_migration ? seconds(j->data.migration_end_ns) : json_null());
+	set(object, "statements_not_run", json_integer((json_int_t)j->data.ledger.statements_not_run));
+	return object;
+}
+
+json_t *judgement_to_json(const struct judgement *j)
+{
+	json_t *object = json_object();
+	const json_t *lanes = json_object_get(j->data.run, "lanes");
+	set(object, "schema", json_string(VERDICT_SCHEMA));
+	set(object, "outcome", json_string(verdict_outcome_name(j->outcome)));
+	set(object, "reason", text_json(j->reason));
+	set(object, "rules", rules_json(j));
+	set(object, "fidelity", fidelity_json(j));
+	set(object, "noise_floor", noise_json(j));
+	set(object, "windows", windows_json(j));
+	set(object, "migration", ledger_to_json(&j->data.ledger));
+	set(object, "migration_run", migration_json(j));
+	set(object, "stalls", stalls_json(j));
+	set(object, "stalls_total", json_integer((json_int_t)stall_judge_count(j->stalls)));
+	set(object, "exposures", exposures_json(j));
+	set(object, "queries", queries_json(j));
+	set(object, "queries_total", json_integer((json_int_t)latency_judge_count(j->latency)));
+	set(object, "errors", errors_json(j));
+	set(object, "errors_total", json_integer((json_int_t)error_judge_count(j->errors)));
+	set(object, "data_checks", json_array());
+	set(object, "untested", untested_json(j));
+	set(object, "lanes", json_deep_copy(lanes));
+	set(object, "timeline", timeline_to_json(j->timeline));
+	set(object, "environment", environment_json(j));
+	return object;
+}

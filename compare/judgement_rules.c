@@ -1,0 +1,344 @@
+/* Findings against thresholds, and the outcome: see judgement.h. Order and precedence are those of docs/verdict.md. */
+#include "clock.h"
+#include "judgement.h"
+#include "mem.h"
+#include "sqlstate.h"
+
+#include <math.h>
+
+#define BEFORE_ERRORS_MAX 0.05
+#define MANY_PLURAL(n)	  ((n) == 1 ? "" : "s")
+
+static struct rule_result *add_rule(struct judgement *j, const char *name, const char *entity, double value)
+{
+	MEM_GROW(j->rules, j->rule_count, j->rule_capacity);
+	struct rule_result *r = &j->rules[j->rule_count++];
+	memset(r, 0, sizeof(*r));
+	r->rule = thresholds_find(j->thresholds, name, entity);
+	r->entity = mem_strdup(entity);
+	r->value = value;
+	r->result = thresholds_judge(j->thresholds, r->rule, entity, value);
+	return r;
+}
+
+static char *statement_head(const struct judgement *j, size_t statement)
+{
+	if (statement >= j->data.ledger.statement_count || !j->data.ledger.statements[statement].sql)
+		return mem_strdup("the migration");
+	char *head = judgement_sql_head(j->data.ledger.statements[statement].sql);
+	char *quoted = mem_printf("`%s`", head);
+	free(head);
+	return quoted;
+}
+
+/* "`ALTER TABLE orders …` blocked all access to public.orders for 2.31 s; 412 statements waited 488 query-seconds; …"
+ */
+static char *stall_sentence(const struct judgement *j, const struct stall *s)
+{
+	struct strbuf text;
+	char *head = statement_head(j, s->statement);
+	char *length = judgement_duration(ns_to_s(s->end_ns - s->start_ns));
+	strbuf_init(&text, 4096);
+	strbuf_addf(&text, "%s blocked %s %s for %s; %llu statement%s waited %.3g query-seconds", head,
+		    stall_mode_blocks(s->mode), *s->relation ? s->relation : "rows that it had changed", length,
+		    (unsigned long long)s->victims, MANY_PLURAL(s->victims), s->blocked_query_s);
+	if (s->timed_out)
+		strbuf_addf(&text, "; %llu timed out", (unsigned long long)s->timed_out);
+	if (s->root.found && s->root.fingerprint != ITEM_NO_TEXT) {
+		char *root = judgement_sql_head(judgement_fingerprint_text(j, s->root.fingerprint));
+		strbuf_addf(&text, "; it had queued behind %s`%s`", s->root.idle ? "the open transaction of " : "",
+			    root);
+		free(root);
+	} else if (s->root.found) {
+		strbuf_addf(&text, "; it had queued behind another session's lock");
+	}
+	free(length);
+	free(head);
+	return strbuf_detach(&text);
+}
+
+/* The longest stall of each relation, and the sum of what was waited. */
+static void apply_stall_rules(struct judgement *j)
+{
+	double query_s = 0;
+	const struct stall *longest = NULL;
+	size_t n = stall_judge_count(j->stalls);
+	for (size_t i = 0; i < n; i++) {
+		const struct stall *s = stall_judge_stall(j->stalls, i);
+		bool is_longest = true;
+		query_s += s->blocked_query_s;
+		for (size_t k = 0; k < n && is_longest; k++) {
+			const struct stall *other = stall_judge_stall(j->stalls, k);
+			int64_t more = (other->end_ns - other->start_ns) - (s->end_ns - s->start_ns);
+			is_longest = strcmp(s->relation, other->relation) != 0 || more < 0 || (more == 0 && k >= i);
+		}
+		if (!is_longest)
+			continue;
+		struct rule_result *r = add_rule(j, "stall.max", s->relation, ns_to_s(s->end_ns - s->start_ns));
+		if (r->result != THRESHOLD_PASS)
+			r->sentence = stall_sentence(j, s);
+		if (!longest || s->end_ns - s->start_ns > longest->end_ns - longest->start_ns)
+			longest = s;
+	}
+	if (!longest)
+		(void)add_rule(j, "stall.max", "", 0);
+	struct rule_result *r = add_rule(j, "blocked.query_seconds", "", query_s);
+	if (r->result != THRESHOLD_PASS && longest)
+		r->sentence =
+			n == 1 ? stall_sentence(j, longest)
+			       : mem_printf("statements waited %.3g query-seconds for the migration's locks in %zu "
+					    "stalls",
+					    query_s, n);
+}
+
+static const char *error_rule(enum error_kind kind)
+{
+	switch (kind) {
+	case ERROR_SCHEMA:
+	case ERROR_CONSTRAINT:
+		return "errors.new";
+	case ERROR_LOCK_VICTIM:
+		return "errors.lock_victims";
+	case ERROR_REPLAN:
+		return "errors.replan";
+	default:
+		return "errors.other";
+	}
+}
+
+static void apply_error_rules(struct judgement *j)
+{
+	static const char *const names[] = {"errors.new", "errors.lock_victims", "errors.other", "errors.replan"};
+	bool seen[4] = {false};
+	for (size_t i = 0; i < error_judge_count(j->errors); i++) {
+		const struct error_entry *e = error_judge_entry(j->errors, i);
+		char code[SQLSTATE_TEXT_MAX];
+		if (e->result != ERROR_MIGRATION)
+			continue;
+		const char *name = error_rule(e->kind);
+		const char *text = judgement_fingerprint_text(j, e->fingerprint);
+		sqlstate_unpack(e->sqlstate, code);
+		char *entity = mem_printf("%s %s", code, text);
+		char *head = judgement_sql_head(text);
+		struct rule_result *r = add_rule(j, name, entity, (double)e->count);
+		for (int k = 0; k < 4; k++)
+			seen[k] |= strcmp(name, names[k]) == 0;
+		if (r->result != THRESHOLD_PASS)
+			r->sentence = mem_printf(
+				"`%s` fails with %s on the migrated schema: %llu time%s, first at %.2f s", head, code,
+				(unsigned long long)e->count, MANY_PLURAL(e->count), ns_to_s(e->first_ns));
+		free(head);
+		free(entity);
+	}
+	for (int k = 0; k < 4; k++) {
+		if (!seen[k])
+			(void)add_rule(j, names[k], "", 0);
+	}
+}
+
+static void apply_slow_rule(struct judgement *j)
+{
+	double lost = slow_judge_query_seconds(j->slow);
+	struct rule_result *r = add_rule(j, "slow.query_seconds", "", lost);
+	if (r->result == THRESHOLD_PASS || slow_judge_count(j->slow) == 0)
+		return;
+	const struct slow_query *q = slow_judge_query(j->slow, 0);
+	char *length = judgement_duration(
+		ns_to_s(j->windows.of[WINDOW_DURING].end_ns - j->windows.of[WINDOW_DURING].start_ns));
+	char *head = judgement_sql_head(judgement_fingerprint_text(j, q->fingerprint));
+	char *migration = statement_head(j, 0);
+	r->sentence =
+		mem_printf("statements lost %.3g query-seconds in %s without waiting for a lock, from %s on; `%s` "
+			   "was %.3g times as slow",
+			   lost, length, migration, head, q->ratio);
+	free(migration);
+	free(head);
+	free(length);
+}
+
+static void apply_latency_rule(struct judgement *j)
+{
+	bool any = false;
+	for (size_t i = 0; i < latency_judge_count(j->latency) && j->data.has_migration; i++) {
+		const struct latency_query *q = latency_judge_query(j->latency, i);
+		if (q->result != LATENCY_HURTS && q->result != LATENCY_SLOWER)
+			continue;
+		const char *text = judgement_fingerprint_text(j, q->fingerprint);
+		struct rule_result *r = add_rule(j, "latency.ratio", text, q->ci_low);
+		any = true;
+		/* The rest of the conditions: enough executions, and a difference that matters. */
+		if (q->result == LATENCY_SLOWER && r->result == THRESHOLD_FAIL)
+			r->result = THRESHOLD_WARN;
+		if (r->result == THRESHOLD_PASS)
+			continue;
+		char *head = judgement_sql_head(text);
+		r->sentence = mem_printf("`%s` takes %.2f times as long (%.2f to %.2f) %s the migration", head,
+					 q->ratio, q->ci_low, q->ci_high, window_kind_name(q->window));
+		free(head);
+	}
+	if (!any)
+		(void)add_rule(j, "latency.ratio", "", 0);
+}
+
+static void apply_migration_rules(struct judgement *j)
+{
+	const struct ledger *ledger = &j->data.ledger;
+	bool failed = ledger->outcome == LEDGER_FAILED || ledger->outcome == LEDGER_TIMEOUT;
+	struct rule_result *r = add_rule(j, "migration.failed", "", failed);
+	if (r->result != THRESHOLD_PASS) {
+		const struct ledger_statement *s = judgement_failed_statement(j);
+		char *head = judgement_sql_head(s && s->sql ? s->sql : "");
+		if (ledger->outcome == LEDGER_TIMEOUT)
+			r->sentence = mem_strdup("the migration did not end in the time that it was given");
+		else if (s)
+			r->sentence = mem_printf("the migration failed at `%s` with %s%s%s (%s:%u)", head, s->sqlstate,
+						 s->message ? ": " : "", s->message ? s->message : "",
+						 s->file ? s->file : "", s->line);
+		else
+			r->sentence = mem_strdup("the migration failed");
+		free(head);
+	}
+	double length = j->data.has_migration ? ns_to_s(j->data.migration_end_ns - j->data.migration_start_ns) : 0;
+	r = add_rule(j, "migration.duration", "", length);
+	if (r->result != THRESHOLD_PASS)
+		r->sentence = mem_printf("the migration took %.2f s", length);
+}
+
+void judgement_apply_rules(struct judgement *j)
+{
+	apply_migration_rules(j);
+	apply_stall_rules(j);
+	apply_error_rules(j);
+	apply_slow_rule(j);
+	apply_latency_rule(j);
+	const struct error_rows *rows = error_judge_rows(j->errors);
+	struct rule_result *r = add_rule(j, "rows.diff", "", j->data.has_migration ? (double)rows->touched : 0);
+	if (r->result != THRESHOLD_PASS)
+		r->sentence =
+			mem_printf("%llu sessions got another number of rows from tables that the migration touched",
+				   (unsigned long long)rows->touched);
+}
+
+/* Why the run cannot be judged; NULL when it can. */
+static char *find_invalid(const struct judgement *j)
+{
+	const struct latency_query *before = latency_judge_before(j->latency);
+	const struct fidelity *f = &j->fidelity;
+	if (j->data.interrupted || j->data.ledger.outcome == LEDGER_CANCELLED)
+		return mem_strdup("the run was interrupted");
+	if (!j->data.complete)
+		return mem_strdup("the run did not come to its end");
+	if (*f->reason)
+		return mem_strdup(f->reason);
+	if (f->statements == 0)
+		return mem_strdup("no statement was executed on both lanes");
+	if (j->data.wanted_migration && !j->data.has_migration)
+		return mem_strdup("the migration never began");
+	if (f->before_items && (double)f->before_one_sided > BEFORE_ERRORS_MAX * (double)f->before_items)
+		return mem_printf(
+			"the lanes differ before the migration: %llu of %llu items failed on one of them alone",
+			(unsigned long long)f->before_one_sided, (unsigned long long)f->before_items);
+	if (before) {
+		char *head = judgement_sql_head(judgement_fingerprint_text(j, before->fingerprint));
+		char *text = mem_printf("the lanes differ %s: `%s` takes %.2f times as long on the migrating one",
+					j->data.has_migration ? "before the migration" : "without a migration", head,
+					before->ratio);
+		free(head);
+		return text;
+	}
+	return NULL;
+}
+
+/* A migration that the server refuses fails whatever the replay was worth, unless the server itself was failing. */
+static bool failed_on_its_own(const struct judgement *j)
+{
+	const struct ledger_statement *s = judgement_failed_statement(j);
+	return j->data.ledger.outcome == LEDGER_FAILED && !j->data.interrupted && s &&
+	       error_kind_of(sqlstate_pack(s->sqlstate), 0) != ERROR_INFRASTRUCTURE;
+}
+
+static char *capitalized(const char *sentence)
+{
+	char *text = mem_printf("%s.", sentence);
+	if (*text >= 'a' && *text <= 'z')
+		*text = (char)(*text - 'a' + 'A');
+	return text;
+}
+
+/* The first failing rule's sentence, the worst stall before the others, and how many more fail. */
+static char *hurts_reason(const struct judgement *j)
+{
+	const struct rule_result *first = NULL;
+	size_t more = 0;
+	for (size_t i = 0; i < j->rule_count; i++) {
+		const struct rule_result *r = &j->rules[i];
+		if (r->result != THRESHOLD_FAIL || !r->sentence)
+			continue;
+		bool both_stalls = first && first->rule && strcmp(first->rule->name, "stall.max") == 0 &&
+				   strcmp(r->rule->name, "stall.max") == 0;
+		if (!first || (both_stalls && r->value > first->value))
+			first = r;
+		/* The query-seconds of a stall are in the stall's own sentence. */
+		more += strcmp(r->rule->name, "blocked.query_seconds") != 0;
+	}
+	if (!first)
+		return mem_strdup("A rule failed.");
+	if (strcmp(first->rule->name, "blocked.query_seconds") == 0 || more <= 1)
+		return capitalized(first->sentence);
+	char *text = mem_printf("%s (and %zu more finding%s)", first->sentence, more - 1, MANY_PLURAL(more - 1));
+	char *reason = capitalized(text);
+	free(text);
+	return reason;
+}
+
+static char *clear_reason(const struct judgement *j)
+{
+	int64_t longest = 0;
+	if (!j->data.has_migration)
+		return mem_strdup("There was no migration, and the two lanes behaved alike.");
+	for (size_t i = 0; i < stall_judge_count(j->stalls); i++) {
+		const struct stall *s = stall_judge_stall(j->stalls, i);
+		if (s->end_ns - s->start_ns > longest)
+			longest = s->end_ns - s->start_ns;
+	}
+	if (longest == 0)
+		return mem_strdup("No statement waited for the migration's locks, none failed because of it, and none "
+				  "became slower than the margin.");
+	char *length = judgement_duration(ns_to_s(longest));
+	char *text =
+		mem_printf("The longest stall was %s; no statement failed because of the migration, and none became "
+			   "slower than the margin.",
+			   length);
+	free(length);
+	return text;
+}
+
+void judgement_decide(struct judgement *j)
+{
+	bool failing = false;
+	bool undecided = false;
+	for (size_t i = 0; i < j->rule_count; i++)
+		failing |= j->rules[i].result == THRESHOLD_FAIL;
+	for (size_t i = 0; i < latency_judge_count(j->latency); i++)
+		undecided |= latency_judge_query(j->latency, i)->result == LATENCY_CANNOT_TELL;
+	j->invalid = find_invalid(j);
+	j->blind = j->data.has_migration ? stall_judge_blindness(j->stalls) : NULL;
+	if (j->data.has_migration && j->data.ledger.outcome == LEDGER_NONE)
+		j->blind = mem_strdup("the migration's ledger is missing");
+	if (j->invalid && !failed_on_its_own(j)) {
+		j->outcome = VERDICT_INVALID;
+		j->reason = capitalized(j->invalid);
+	} else if (failing) {
+		j->outcome = VERDICT_HURTS;
+		j->reason = hurts_reason(j);
+	} else if (j->blind) {
+		j->outcome = VERDICT_CANNOT_TELL;
+		j->reason = capitalized(j->blind);
+	} else if (j->strict && undecided) {
+		j->outcome = VERDICT_CANNOT_TELL;
+		j->reason = mem_strdup("Some statements ran too seldom, or too unevenly, to be told apart from noise.");
+	} else {
+		j->outcome = VERDICT_CLEAR;
+		j->reason = clear_reason(j);
+	}
+}
