@@ -124,9 +124,7 @@ static int resolve_minute(struct log_zone *zone, const char *minute, struct span
 		return 1; /* the 31st of February */
 	int offset_s = 0;
 	bool is_utc = span_equal_str(suffix, "UTC") || span_equal_str(suffix, "GMT") || span_equal_str(suffix, "Z");
-	if (zone->name && span_equal_str(suffix, "GMT") && named_time(&tm, suffix, &seconds)) {
-		/* Europe/London's own GMT is the same, Africa's and others' too */
-	} else if (is_utc) {
+	if (is_utc) {
 		offset_s = 0;
 	} else if (numeric_offset(suffix, &offset_s)) {
 		seconds -= offset_s;

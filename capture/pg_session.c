@@ -415,10 +415,20 @@ static bool is_slash_name(const struct session *session, struct span name)
 	return false;
 }
 
+/*
+ * The name without its portal, which follows a slash. A name that holds slashes itself is known by its parse record;
+ * else it ends at the first.
+ */
 static struct span statement_name(const struct session *session, struct span name)
 {
-	bool slash = memchr(name.p, '/', name.len) != NULL;
-	return pg_statement_name(name, slash && is_slash_name(session, name));
+	struct span known = name;
+	while (session->slash_name_count > 0 && known.p) {
+		if (is_slash_name(session, known))
+			return known;
+		const char *slash = memrchr(known.p, '/', known.len);
+		known = (struct span){slash ? known.p : NULL, slash ? (size_t)(slash - known.p) : 0};
+	}
+	return pg_statement_name(name);
 }
 
 static void on_parse(struct session *session, const struct log_record *record, const struct pg_event *event)

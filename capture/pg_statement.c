@@ -114,9 +114,9 @@ static bool split_name(struct span rest, struct pg_event *event)
 	return true;
 }
 
-struct span pg_statement_name(struct span name, bool whole_is_known)
+struct span pg_statement_name(struct span name)
 {
-	const char *slash = whole_is_known ? NULL : memchr(name.p, '/', name.len);
+	const char *slash = name.len ? memchr(name.p, '/', name.len) : NULL;
 	if (slash)
 		name.len = (size_t)(slash - name.p);
 	if (span_equal_str(name, "<unnamed>"))

@@ -42,10 +42,10 @@ struct pg_event {
 void pg_statement_read(const struct log_record *record, struct pg_event *event);
 
 /*
- * The prepared statement's name in what stands between "execute " and ": " (its portal follows a slash). A name may
- * hold slashes itself: is_known, which may be NULL, says whether the whole is a name that was prepared.
+ * The prepared statement's name in what stands between "execute " and ": ": without the portal behind its first slash,
+ * and empty for <unnamed>. A name may hold slashes itself; whoever knows that does not ask here.
  */
-struct span pg_statement_name(struct span name, bool whole_is_known);
+struct span pg_statement_name(struct span name);
 
 struct pg_parameters {
 	struct span *values; /* from the arena; p NULL for NULL */
