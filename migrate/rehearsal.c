@@ -8,6 +8,7 @@
 #include "lock_watch.h"
 #include "logging.h"
 #include "mem.h"
+#include "num.h"
 #include "pg_target.h"
 #include "run_dir.h"
 #include "schedule.h"
@@ -54,15 +55,32 @@ static bool user_cancelled(const struct rehearsal *r)
 	return r->options->cancelled && *r->options->cancelled;
 }
 
+/* "host" or "host:port" as create-replay was told; the host is to be freed. */
+static char *split_source(const char *source, int *port)
+{
+	*port = 0;
+	if (!source)
+		return NULL;
+	const char *colon = strrchr(source, ':');
+	bool several = colon && strchr(source, ':') != colon && colon[-1] != ']';
+	uint64_t number;
+	size_t used;
+	if (!colon || several || !num_scan_digits(colon + 1, strlen(colon + 1), &number, &used) || colon[1 + used] ||
+	    number > UINT16_MAX)
+		return mem_strdup(source);
+	*port = (int)number;
+	bool bracketed = source[0] == '[' && colon[-1] == ']';
+	return mem_strndup(source + bracketed, (size_t)(colon - source) - (bracketed ? 2 : 0));
+}
+
 /* The servers are what they should be: reachable, clones, two different ones. Databases other than PostgreSQL have no
    guard yet, so they are refused, but for the null driver, which is no server. */
 static int check_targets(struct rehearsal *r, struct error *err)
 {
-	const json_t *source = json_object_get(replay_file_capture(r->file), "source_host");
-	const json_t *port = json_object_get(replay_file_capture(r->file), "source_port");
-	struct pg_target_guard guard = {.source_host = json_string_value(source),
-					.source_port = (int)json_integer_value(port),
-					.known_clone = r->options->known_clone};
+	struct pg_target_guard guard = {.known_clone = r->options->known_clone};
+	const char *source = json_string_value(json_object_get(replay_file_capture(r->file), "source_host"));
+	char *source_host = split_source(source, &guard.source_port);
+	guard.source_host = source_host;
 	struct pg_target targets[2] = {{0}};
 	int rc = 0;
 	int probed = 0;
@@ -87,6 +105,7 @@ static int check_targets(struct rehearsal *r, struct error *err)
 		rc = pg_target_settings(r->urls[0], r->urls[1], &r->environment, err);
 	pg_target_release(&targets[0]);
 	pg_target_release(&targets[1]);
+	free(source_host);
 	return rc;
 }
 

@@ -6,6 +6,7 @@
 #define TEST_MIGRATION_H
 
 #include "error.h"
+#include "thresholds.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -25,12 +26,16 @@ struct test_migration_options {
 	double speed;
 	int64_t drain_timeout_ns;
 	int64_t migration_timeout_ns;
-	const char *clone_folder;      /* NULL: $TMPDIR, else /var/tmp */
-	const char *pg_bindir;	       /* NULL: found by the source's version */
-	const char *run_as;	       /* NULL: the source's owner, else postgres */
-	const char *clone_name;	       /* NULL: made up */
-	const char *const *thresholds; /* pairs name, value, as in the ini file's section; NULL for none */
-	size_t threshold_count;	       /* pairs */
+	const char *clone_folder;	     /* NULL: $TMPDIR, else /var/tmp */
+	const char *pg_bindir;		     /* NULL: found by the source's version */
+	const char *run_as;		     /* NULL: the source's owner, else postgres */
+	const char *clone_name;		     /* NULL: made up */
+	const struct thresholds *thresholds; /* NULL: the defaults */
+	bool strict;			     /* thresholds.h, verdict.h */
+	int64_t skip_idle_ns;
+	uint32_t max_sessions;
+	int64_t stall_timeout_ns;
+	int64_t sample_interval_ns;
 	const volatile bool *cancelled;
 };
 

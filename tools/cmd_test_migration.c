@@ -1,0 +1,221 @@
+/*
+ * rehearse test-migration: from logs (or a replay file) and a source to a verdict, in one command. The replay file made
+ * on the way holds literals, so it lives in a temporary folder and goes when the command ends, unless --keep-replay
+ * names a place for it.
+ */
+#include "commands.h"
+#include "create_replay.h"
+#include "interrupt.h"
+#include "mem.h"
+#include "output.h"
+#include "pg_target.h"
+#include "rehearsal_args.h"
+#include "run_dir.h"
+#include "test_migration.h"
+#include "threshold_args.h"
+
+#include <stdint.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct rehearsal_args args;
+static struct threshold_args judging;
+static const char *source;
+static const char *replay_file;
+static const char *keep_replay;
+static const char *log_timezone;
+static struct option_list include;
+static struct option_list exclude;
+static const char *clone_folder;
+static const char *pg_bindir;
+static const char *run_as;
+
+static const struct option options[] = {
+	OPT_STRING('s', "source", &source, "URL|FOLDER",
+		   "what to clone: a running PostgreSQL, or a stopped data directory or base backup",
+		   .attributes = OPTION_REQUIRED | OPTION_SECRET),
+	OPT_STRING(0, "replay", &replay_file, "FILE", "replay this file (made by create-replay) instead of logs"),
+	OPT_STRING(0, "keep-replay", &keep_replay, "FILE",
+		   "keep the replay file made from the logs; it holds literals"),
+	OPT_LIST(0, "include", &include, "REGEX", "take only statements that match; may be given more than once"),
+	OPT_LIST(0, "exclude", &exclude, "REGEX", "leave out statements that match; may be given more than once"),
+	OPT_STRING(0, "log-timezone", &log_timezone, "ZONE", "full name of the logs' time zone, such as Europe/Berlin"),
+	REHEARSAL_ARG_ROWS(args),
+	THRESHOLD_ARG_ROWS(judging),
+	OPT_STRING(0, "clone-folder", &clone_folder, "FOLDER", "where the clones go while they live",
+		   .standard_note = "$TMPDIR, else /var/tmp"),
+	OPT_STRING(0, "pg-bindir", &pg_bindir, "FOLDER", "the PostgreSQL server's programs",
+		   .standard_note = "found by the source's version"),
+	OPT_STRING(0, "run-as", &run_as, "USER", "the user that runs the clones when we are root",
+		   .standard_note = "the source's owner, else postgres"),
+	OPT_END,
+};
+
+static void show_bytes(void *context, int64_t done_bytes, int64_t total_bytes)
+{
+	(void)context;
+	output_progress(done_bytes, total_bytes);
+}
+
+/* The host that the logs came from, when it is known: it is never a target. To be freed; NULL for a folder. */
+static char *source_place(struct error *err)
+{
+	struct stat st;
+	struct pg_target target = {0};
+	if (stat(source, &st) == 0)
+		return NULL;
+	char *place = NULL;
+	if (pg_target_probe(source, &target, err) == 0)
+		place = mem_printf("%s:%s", target.host, target.port);
+	pg_target_release(&target);
+	return place;
+}
+
+static int make_replay(const struct command_call *call, const char *path, struct error *err)
+{
+	char *place = source_place(err);
+	if (err->code)
+		return error_context(err, "source");
+	struct create_replay_options create = {
+		.logs = (const char *const *)call->arguments,
+		.log_count = call->argument_count,
+		.output = path,
+		.include = include.items,
+		.include_count = include.count,
+		.exclude = exclude.items,
+		.exclude_count = exclude.count,
+		.source_host = place,
+		.log_timezone = log_timezone,
+		.progress = show_bytes,
+	};
+	struct create_replay_result result;
+	output_progress_begin("reading the log", "MB", 1e6);
+	int rc = create_replay(&create, &result, interrupt_flag(), err);
+	output_progress_end();
+	if (rc == 0)
+		output_message("%llu statements of %llu sessions", (unsigned long long)result.statements,
+			       (unsigned long long)result.sessions);
+	free(place);
+	return rc;
+}
+
+/* A folder that only we can read, for the replay file. */
+static int make_temporary(char **folder, char **file, struct error *err)
+{
+	const char *base = getenv("TMPDIR");
+	*folder = mem_printf("%s/rehearse-replay.XXXXXX", base && *base ? base : "/var/tmp");
+	*file = NULL;
+	if (!mkdtemp(*folder)) {
+		int rc = error_set_errno(err, ERR_INTERNAL, "%s: cannot make a temporary folder", *folder);
+		free(*folder);
+		*folder = NULL;
+		return rc;
+	}
+	*file = run_dir_path(*folder, "recorded.replay");
+	return 0;
+}
+
+static void remove_temporary(char *folder, char *file)
+{
+	if (folder) {
+		(void)unlink(file);
+		(void)rmdir(folder);
+	}
+	free(folder);
+	free(file);
+}
+
+static int test(const char *path, struct test_migration_result *result, const struct command_call *call,
+		struct error *err)
+{
+	struct thresholds thresholds;
+	struct test_migration_options test_options = {
+		.replay_path = path,
+		.source = source,
+		.run_dir = args.run_dir,
+		.replace = args.replace,
+		.migration_files = args.migration_files.items,
+		.migration_file_count = args.migration_files.count,
+		.start_at_ns = args.start_at_ns,
+		.stop_at_ns = args.stop_at_ns,
+		.skip_idle_ns = args.skip_idle_ns,
+		.max_sessions = (uint32_t)args.max_sessions,
+		.drain_timeout_ns = args.drain_timeout_ns,
+		.stall_timeout_ns = args.stall_timeout_ns,
+		.migration_timeout_ns = args.migration_timeout_ns,
+		.sample_interval_ns = args.sample_interval_ns,
+		.clone_folder = clone_folder,
+		.pg_bindir = pg_bindir,
+		.run_as = run_as,
+		.thresholds = &thresholds,
+		.strict = judging.strict,
+		.cancelled = interrupt_flag(),
+	};
+	int rc = threshold_args_load(&judging, call->config, &thresholds, err);
+	if (rc == 0)
+		rc = rehearsal_args_speed(&args, &test_options.speed, err);
+	if (rc == 0)
+		rc = rehearsal_args_migrate_at(&args, &test_options.migrate_at_ns, err);
+	if (rc == 0)
+		rc = test_migration_run(&test_options, result, err);
+	thresholds_release(&thresholds);
+	return rc;
+}
+
+/* What can be known to be wrong before any work. */
+static int check_call(const struct command_call *call, struct error *err)
+{
+	struct migration migration;
+	if (replay_file && call->argument_count > 0)
+		return error_set(err, ERR_USAGE, "give logs, or --replay FILE, not both");
+	if (!replay_file && call->argument_count == 0)
+		return error_set(err, ERR_USAGE, "LOG… is missing (or --replay FILE); see --help");
+	int rc = rehearsal_args_load(&args, &migration, err);
+	migration_release(&migration);
+	return rc;
+}
+
+static int run(const struct command_call *call, struct error *err)
+{
+	struct test_migration_result result = {0};
+	char *folder = NULL;
+	char *file = NULL;
+	const char *path = replay_file ? replay_file : keep_replay;
+	int rc = check_call(call, err);
+	if (rc == 0 && !path) {
+		rc = make_temporary(&folder, &file, err);
+		path = file;
+	}
+	if (rc == 0 && !replay_file)
+		rc = make_replay(call, path, err);
+	if (rc == 0)
+		rc = test(path, &result, call, err);
+	remove_temporary(folder, file);
+	if (rc == 0) {
+		output_string(result.summary);
+		output_text("report: %s\n", result.report_path);
+		output_json(result.verdict);
+		rc = result.outcome;
+	}
+	test_migration_result_release(&result);
+	return rc;
+}
+
+const struct command cmd_test_migration = {
+	.name = "test-migration",
+	.summary = "tests a migration under recorded traffic: clones, replay, verdict, report, tear-down",
+	.arguments = "[LOG…]",
+	.arguments_max = SIZE_MAX,
+	.options = options,
+	.run = run,
+	.docs = "Makes a replay file from the logs, two clones of the source, replays on both at once, runs the "
+		"migration on "
+		"one of them in the middle, removes the clones, and judges from the difference. Without --migration it "
+		"compares the source with itself, which must come out clear.\n\n"
+		"The exit code is the verdict: 0 clear, 1 hurts, 2 cannot tell, 3 invalid run. The run folder keeps "
+		"everything that compare and report need, and no literal of a statement.",
+	.examples =
+		"rehearse test-migration postgresql.csv --source /srv/backup --migration add_index.sql -o run\n"
+		"rehearse test-migration --replay day.rpl --source postgresql://replica/shop --migration 1.sql 2.sql "
+		"--migrate-at 30s -o run",
+};

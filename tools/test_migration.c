@@ -1,0 +1,150 @@
+/* The whole chain for one migration: see test_migration.h. */
+#include "test_migration.h"
+
+#include "clock.h"
+#include "clone.h"
+#include "mem.h"
+#include "migration.h"
+#include "output.h"
+#include "rehearsal.h"
+#include "rehearsal_args.h"
+#include "report_html.h"
+#include "run_dir.h"
+#include "verdict.h"
+
+#include <unistd.h>
+
+static const char *const lanes[] = {"baseline", "migrating"};
+
+static int load_migration(const struct test_migration_options *options, struct migration *migration, struct error *err)
+{
+	migration_init(migration);
+	for (size_t i = 0; i < options->migration_file_count; i++) {
+		int rc = migration_add_file(migration, options->migration_files[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void show_clone_step(void *context, const char *what, double share)
+{
+	const char **last = context;
+	if (share > 0 && *last && strcmp(*last, what) == 0)
+		return;
+	*last = what;
+	output_message("  %s", what);
+}
+
+static int make_clones(const struct test_migration_options *options, struct clone_set **clones, struct error *err)
+{
+	const char *last_step = NULL;
+	/* Several runs side by side never meet: a process makes its clones one after the other. */
+	char *name = options->clone_name ? mem_strdup(options->clone_name)
+					 : mem_printf("test-%ld-%llx", (long)getpid(),
+						      (unsigned long long)(clock_wall_ns() / NS_PER_MS) & 0xffffffULL);
+	struct clone_request request = {
+		.name = name,
+		.source = options->source,
+		.lanes = lanes,
+		.lane_count = 2,
+		.folder = options->clone_folder,
+		.pg_bindir = options->pg_bindir,
+		.run_as = options->run_as,
+		.cancelled = options->cancelled,
+		.progress = show_clone_step,
+		.progress_context = &last_step,
+	};
+	int rc = clone_set_create(&clone_local, &request, clones, err);
+	free(name);
+	return rc;
+}
+
+static int rehearse(const struct test_migration_options *options, const struct migration *migration,
+		    const struct clone_set *clones, struct error *err)
+{
+	json_t *run = NULL;
+	struct rehearsal_options rehearsal = {
+		.replay_path = options->replay_path,
+		.baseline_url = clone_set_find(clones, lanes[0])->url,
+		.migrating_url = clone_set_find(clones, lanes[1])->url,
+		.run_dir = options->run_dir,
+		.replace = options->replace,
+		.migration = migration,
+		.migrate_at_ns = options->migrate_at_ns,
+		.start_at_ns = options->start_at_ns,
+		.stop_at_ns = options->stop_at_ns,
+		.speed = options->speed,
+		.skip_idle_ns = options->skip_idle_ns,
+		.max_sessions = options->max_sessions,
+		.drain_timeout_ns = options->drain_timeout_ns,
+		.stall_timeout_ns = options->stall_timeout_ns,
+		.migration_timeout_ns = options->migration_timeout_ns,
+		.sample_interval_ns = options->sample_interval_ns,
+		.cancelled = options->cancelled,
+		.progress = rehearsal_show_progress,
+	};
+	output_progress_begin("replaying", "items", 1);
+	int rc = rehearsal_run(&rehearsal, &run, err);
+	output_progress_end();
+	if (run)
+		rehearsal_print_lanes(run);
+	json_decref(run);
+	return rc;
+}
+
+static int judge(const struct test_migration_options *options, struct test_migration_result *result, struct error *err)
+{
+	struct verdict *verdict = NULL;
+	struct judge_options judging = {.thresholds = options->thresholds, .strict = options->strict};
+	char *report = run_dir_path(options->run_dir, RUN_FILE_HTML);
+	int rc = verdict_judge(options->run_dir, &judging, &verdict, err);
+	if (rc == 0)
+		rc = verdict_save(verdict, options->run_dir, err);
+	if (rc == 0)
+		rc = report_html_save(verdict, report, err);
+	if (rc == 0) {
+		struct strbuf summary;
+		strbuf_init(&summary, (size_t)1 << 20);
+		verdict_print_summary(verdict, &summary);
+		result->outcome = (int)verdict->outcome;
+		result->word = verdict_outcome_name(verdict->outcome);
+		result->reason = mem_strdup(verdict->reason);
+		result->summary = strbuf_detach(&summary);
+		result->report_path = mem_strdup(report);
+		result->verdict = json_incref(verdict->document);
+	}
+	verdict_free(verdict);
+	free(report);
+	return rc;
+}
+
+int test_migration_run(const struct test_migration_options *options, struct test_migration_result *result,
+		       struct error *err)
+{
+	struct migration migration;
+	struct clone_set *clones = NULL;
+	memset(result, 0, sizeof(*result));
+	int rc = load_migration(options, &migration, err);
+	if (rc == 0)
+		rc = make_clones(options, &clones, err);
+	if (rc == 0)
+		rc = rehearse(options, &migration, clones, err);
+	/* Before judging: a verdict needs the run folder alone, and clones cost room. */
+	struct error removal = ERROR_INIT;
+	if (clone_set_destroy(clones, &removal) < 0)
+		output_warning("%s", removal.text);
+	if (rc == 0)
+		rc = judge(options, result, err);
+	migration_release(&migration);
+	return rc;
+}
+
+void test_migration_result_release(struct test_migration_result *result)
+{
+	free(result->reason);
+	free(result->summary);
+	free(result->report_path);
+	json_decref(result->verdict);
+	memset(result, 0, sizeof(*result));
+}
