@@ -13,6 +13,7 @@
 
 #define WINDOW_SIZE ((size_t)64 * 1024)
 #define ITEM_MAX    ((size_t)64 * 1024 * 1024)
+#define WRITE_SIZE  ((size_t)256 * 1024)
 
 struct sort_key {
 	int64_t time_ns;
@@ -122,14 +123,24 @@ static int write_all(struct item_sorter *sorter, const char *p, size_t len, stru
 	return 0;
 }
 
-static size_t entry_size(const struct strbuf *buffer, size_t offset)
+static int write_run(struct item_sorter *sorter, struct strbuf *out, struct error *err)
 {
-	struct sort_head head;
-	memcpy(&head, buffer->data + offset, sizeof(head));
-	return sizeof(head) + head.len;
+	for (size_t i = 0; i < sorter->key_count; i++) {
+		const char *p = sorter->buffer.data + sorter->keys[i].offset;
+		struct sort_head head;
+		memcpy(&head, p, sizeof(head));
+		strbuf_add(out, p, sizeof(head) + head.len);
+		if (out->len < WRITE_SIZE && i + 1 < sorter->key_count)
+			continue;
+		int rc = write_all(sorter, out->data, out->len, err);
+		if (rc < 0)
+			return rc;
+		strbuf_clear(out);
+	}
+	return 0;
 }
 
-/* Writes what is in memory as one run, neighbours in one piece. */
+/* Writes what is in memory as one run. */
 static int spill(struct item_sorter *sorter, struct error *err)
 {
 	if (sorter->fd < 0) {
@@ -139,15 +150,12 @@ static int spill(struct item_sorter *sorter, struct error *err)
 	}
 	sort_keys(sorter);
 	int64_t start = sorter->file_len;
-	for (size_t i = 0; i < sorter->key_count;) {
-		size_t from = sorter->keys[i].offset;
-		size_t to = from;
-		while (i < sorter->key_count && sorter->keys[i].offset == to)
-			to += entry_size(&sorter->buffer, sorter->keys[i++].offset);
-		int rc = write_all(sorter, sorter->buffer.data + from, to - from, err);
-		if (rc < 0)
-			return rc;
-	}
+	struct strbuf out;
+	strbuf_init(&out, WRITE_SIZE + ITEM_MAX);
+	int rc = write_run(sorter, &out, err);
+	strbuf_release(&out);
+	if (rc < 0)
+		return rc;
 	MEM_GROW(sorter->runs, sorter->run_count, sorter->run_capacity);
 	sorter->runs[sorter->run_count++] = (struct sort_run){.pos = start, .end = sorter->file_len};
 	strbuf_clear(&sorter->buffer);

@@ -154,7 +154,7 @@ static void print_item(const struct replay_file *file, const struct item *item, 
 		json_object_set_new(line, "source", json_from_bytes(source, strlen(source)));
 		json_object_set_new(line, "line", json_integer((json_int_t)item->source_line));
 	}
-	char *dump = json_dumps(line, JSON_COMPACT);
+	char *dump = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	if (dump)
 		output_string(dump);
 	output_string("\n");
