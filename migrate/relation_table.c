@@ -1,0 +1,142 @@
+/* The relations of the migrating database: see relation_table.h. */
+#include "relation_table.h"
+
+#include "mem.h"
+#include "sql_lexer.h"
+#include "strbuf.h"
+
+#define MEASURE_ALL_MAX 1000
+#define MEASURE_TRIES	3
+#define OID_LIST_MAX	((size_t)256 * 1024)
+
+static const char load_sql[] = "SELECT " RELATION_COLUMNS " FROM pg_catalog.pg_class c" RELATION_JOINS
+			       " WHERE c.relkind IN ('r', 'p', 'i', 'I', 'm', 'S', 'v', 'f', 't')";
+
+void relation_table_init(struct relation_table *table)
+{
+	memset(table, 0, sizeof(*table));
+}
+
+void relation_table_release(struct relation_table *table)
+{
+	struct relation *relation, *next;
+	HASH_ITER (hh, table->by_oid, relation, next) {
+		HASH_DEL(table->by_oid, relation);
+		free(relation->name);
+		free(relation);
+	}
+	relation_table_init(table);
+}
+
+struct relation *relation_table_find(const struct relation_table *table, uint32_t oid)
+{
+	struct relation *relation = NULL;
+	HASH_FIND(hh, table->by_oid, &oid, sizeof(oid), relation);
+	return relation;
+}
+
+struct relation *relation_table_update(struct relation_table *table, const PGresult *result, int row, int column)
+{
+	uint32_t oid = (uint32_t)pg_conn_int(result, row, column, 0);
+	struct relation *relation = relation_table_find(table, oid);
+	if (!relation) {
+		relation = mem_zalloc(1, sizeof(*relation));
+		relation->oid = oid;
+		relation->size_bytes = RELATION_SIZE_UNKNOWN;
+		HASH_ADD(hh, table->by_oid, oid, sizeof(oid), relation);
+	}
+	free(relation->name);
+	relation->name = mem_strdup(PQgetvalue(result, row, column + 1));
+	relation->kind = PQgetvalue(result, row, column + 2)[0];
+	relation->filenode = (uint32_t)pg_conn_int(result, row, column + 3, 0);
+	relation->table_oid = (uint32_t)pg_conn_int(result, row, column + 4, 0);
+	relation->ours = PQgetvalue(result, row, column + 5)[0] == 't';
+	return relation;
+}
+
+int relation_table_load(struct relation_table *table, PGconn *conn, struct error *err)
+{
+	PGresult *result = NULL;
+	int rc = pg_conn_query(conn, load_sql, "reading the relations", &result, err);
+	if (rc)
+		return rc;
+	for (int i = 0; i < PQntuples(result); i++)
+		(void)relation_table_update(table, result, i, 0);
+	PQclear(result);
+	rc = pg_conn_query(conn, "SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()",
+			   "reading the database's OID", &result, err);
+	if (rc)
+		return rc;
+	table->database_oid = (uint32_t)pg_conn_int(result, 0, 0, 0);
+	PQclear(result);
+	return 0;
+}
+
+static bool has_size(const struct relation *relation)
+{
+	return relation->ours && (relation->kind == 'r' || relation->kind == 'm' || relation->kind == 'S');
+}
+
+/* True when a word or quoted name of the text is the relation's own name. */
+static bool is_mentioned(const struct relation *relation, struct span sql)
+{
+	const char *dot = strrchr(relation->name, '.');
+	struct span name = span_from_str(dot ? dot + 1 : relation->name);
+	struct sql_lexer lexer;
+	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
+	for (;;) {
+		struct sql_token token = sql_lexer_next(&lexer);
+		if (token.kind == SQL_TOKEN_END)
+			return false;
+		if ((token.kind == SQL_TOKEN_WORD || token.kind == SQL_TOKEN_QUOTED_NAME) &&
+		    token.text.len == name.len && strncasecmp(token.text.p, name.p, name.len) == 0)
+			return true;
+	}
+}
+
+/* "{1,2,3}" of the tables to be measured; false when there are none. */
+static bool list_measured(const struct relation_table *table, struct span sql, struct strbuf *list)
+{
+	size_t count = 0;
+	const struct relation *relation;
+	for (relation = table->by_oid; relation; relation = relation->hh.next)
+		count += has_size(relation);
+	bool all = count <= MEASURE_ALL_MAX;
+	for (relation = table->by_oid; relation; relation = relation->hh.next) {
+		if (has_size(relation) && (all || is_mentioned(relation, sql)))
+			strbuf_addf(list, "%c%u", list->len ? ',' : '{', (unsigned)relation->oid);
+	}
+	strbuf_add_char(list, '}');
+	return list->len > 1 && !list->overflow;
+}
+
+void relation_table_measure(struct relation_table *table, PGconn *conn, struct span sql)
+{
+	/* Those that are locked are passed over; one that gets locked in between costs the lock_timeout and a new try.
+	 */
+	static const char measure_sql[] =
+		"SELECT c.oid, pg_catalog.pg_total_relation_size(c.oid) FROM pg_catalog.pg_class c"
+		" WHERE c.oid = ANY ($1::oid[]) AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l"
+		" WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock')";
+	for (struct relation *relation = table->by_oid; relation; relation = relation->hh.next)
+		relation->size_bytes = RELATION_SIZE_UNKNOWN;
+	struct strbuf list;
+	strbuf_init(&list, OID_LIST_MAX);
+	PGresult *result = NULL;
+	if (list_measured(table, sql, &list)) {
+		const char *const values[] = {list.data};
+		for (int i = 0; i < MEASURE_TRIES; i++) {
+			PQclear(result);
+			result = PQexecParams(conn, measure_sql, 1, NULL, values, NULL, NULL, 0);
+			if (PQresultStatus(result) == PGRES_TUPLES_OK)
+				break;
+		}
+	}
+	for (int i = 0; PQresultStatus(result) == PGRES_TUPLES_OK && i < PQntuples(result); i++) {
+		struct relation *relation = relation_table_find(table, (uint32_t)pg_conn_int(result, i, 0, 0));
+		if (relation)
+			relation->size_bytes = pg_conn_int(result, i, 1, RELATION_SIZE_UNKNOWN);
+	}
+	PQclear(result);
+	strbuf_release(&list);
+}
