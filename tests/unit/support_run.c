@@ -278,7 +278,7 @@ void support_run_free(struct support_run *run)
 					    LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING, LEDGER_FILE};
 	if (!run)
 		return;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	for (size_t i = 0; !getenv("SUPPORT_RUN_KEEP") && i < sizeof(names) / sizeof(*names); i++) {
 		char *path = run_dir_path(run->dir, names[i]);
 		(void)unlink(path);
 		free(path);
