@@ -37,6 +37,7 @@ enum driver_transaction {
 struct driver_result {
 	uint64_t rows;	   /* returned or affected, of all statements of the request */
 	uint32_t sqlstate; /* the first error, 0 for none (sqlstate.h) */
+	uint64_t digest;   /* of the rows, when the target was told to */
 	bool replan;	   /* a plan that a schema change outdated; the driver will prepare the statement again */
 };
 
@@ -63,8 +64,9 @@ struct driver {
 	const char *name;
 	struct driver_caps caps;
 
-	/* Reads the URL and resolves the host once, so that connecting never waits for a name server. */
-	int (*target_open)(const char *url, struct driver_target **out, struct error *err);
+	/* Reads the URL and resolves the host once, so that connecting never waits for a name
+	 * server. With check_results, the rows of results are digested. */
+	int (*target_open)(const char *url, bool check_results, struct driver_target **out, struct error *err);
 	void (*target_free)(struct driver_target *target);
 
 	/* Starts connecting. *out is always set (its result says why when the step is DRIVER_LOST). */

@@ -13,9 +13,10 @@ struct driver_conn {
 	struct driver_result result;
 };
 
-static int null_target_open(const char *url, struct driver_target **out, struct error *err)
+static int null_target_open(const char *url, bool check_results, struct driver_target **out, struct error *err)
 {
 	(void)url;
+	(void)check_results;
 	(void)err;
 	*out = mem_zalloc(1, sizeof(**out));
 	return 0;

@@ -21,6 +21,7 @@
 struct driver_target {
 	PQconninfoOption *options; /* as the URL says; user, dbname and application_name come from each session */
 	char *hostaddr;		   /* the host's address, NULL for a Unix socket or when the URL has one */
+	bool check_results;
 };
 
 /* What a connection is doing. */
@@ -54,6 +55,7 @@ struct driver_conn {
 	size_t parameter_capacity;
 	uint32_t parameter_count;
 	bool copy_out;
+	bool check_results;
 	char lost_reason[256];
 };
 
@@ -99,7 +101,7 @@ static void pg_target_free(struct driver_target *target)
 	free(target);
 }
 
-static int pg_target_open(const char *url, struct driver_target **out, struct error *err)
+static int pg_target_open(const char *url, bool check_results, struct driver_target **out, struct error *err)
 {
 	char *why = NULL;
 	PQconninfoOption *options = PQconninfoParse(url, &why);
@@ -110,6 +112,7 @@ static int pg_target_open(const char *url, struct driver_target **out, struct er
 	}
 	struct driver_target *target = mem_zalloc(1, sizeof(*target));
 	target->options = options;
+	target->check_results = check_results;
 	int rc = 0;
 	if (!option_value(options, "hostaddr"))
 		rc = resolve(option_value(options, "host"), &target->hostaddr, err);
@@ -214,6 +217,7 @@ static enum driver_step pg_open(struct driver_target *target, const struct drive
 	strbuf_init(&conn->sql, SQL_MAX);
 	strbuf_init(&conn->values, SQL_MAX);
 	conn->stage = STAGE_CONNECTING;
+	conn->check_results = target->check_results;
 	conn->pg = start_connection(target, login);
 	*out = conn;
 	if (!conn->pg || PQstatus(conn->pg) == CONNECTION_BAD)
@@ -381,6 +385,18 @@ static void note_error(struct driver_conn *conn, const PGresult *result)
 	}
 }
 
+/* Rows add up, so that their order does not matter; a NULL differs from an empty value. */
+static void digest_row(struct driver_conn *conn, const PGresult *row)
+{
+	uint64_t hash = 0;
+	for (int i = 0; i < PQnfields(row); i++) {
+		bool null = PQgetisnull(row, 0, i);
+		hash = XXH3_64bits_withSeed(PQgetvalue(row, 0, i), null ? 0 : (size_t)PQgetlength(row, 0, i),
+					    hash + (null ? 2 : 1));
+	}
+	conn->result.digest += hash;
+}
+
 static void take_result(struct driver_conn *conn, const PGresult *result)
 {
 	switch (PQresultStatus(result)) {
@@ -394,6 +410,10 @@ static void take_result(struct driver_conn *conn, const PGresult *result)
 		note_command(conn, result);
 		break;
 	}
+	case PGRES_SINGLE_TUPLE:
+		if (conn->check_results)
+			digest_row(conn, result);
+		break;
 	case PGRES_COPY_IN:
 		/* The log has no data for it, so the statement ends with an error of the client's. */
 		(void)PQputCopyEnd(conn->pg, "the data of COPY is not in the log");
@@ -407,7 +427,7 @@ static void take_result(struct driver_conn *conn, const PGresult *result)
 		note_error(conn, result);
 		break;
 	default:
-		break; /* a single row, an empty query, a notice: nothing to note */
+		break; /* an empty query, a notice: nothing to note */
 	}
 }
 

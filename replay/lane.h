@@ -17,12 +17,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Names that differ between the server of the log and the target: users or databases. */
+struct lane_name_map {
+	const char *const *pairs; /* from, to, from, to, … */
+	size_t count;		  /* pairs */
+};
+struct span lane_map_name(const struct lane_name_map *map, struct span name);
+
 struct lane_options {
 	const char *name; /* "baseline" or "migrating" */
 	const struct driver *driver;
 	const char *url;
 	const struct replay_file *file; /* these two outlive the lane */
 	const struct schedule *schedule;
+	struct lane_name_map user_map;
+	struct lane_name_map database_map;
+	bool check_results; /* digest the rows of every result */
+	uint32_t workers;   /* threads; 0 means 1 */
 	const char *run_log_path;
 	/* Once all items are due: the run ends when none has finished for so long; what is under way is censored. */
 	int64_t drain_timeout_ns;
@@ -37,6 +48,8 @@ struct lane_progress {
 	uint64_t items_done; /* with an outcome, skipped ones included */
 	uint64_t statements_done;
 	uint64_t errors;
+	int64_t latency_p99_ns; /* of the last second; the slowest worker's */
+	int64_t lag_p99_ns;
 	uint32_t busy;	     /* sessions that wait for the server */
 	int64_t position_ns; /* time in the schedule that was reached */
 	bool finished;

@@ -4,14 +4,45 @@
 #include "clock.h"
 #include "sqlstate.h"
 
-void lane_stats_count_error(struct lane_stats *stats, uint32_t sqlstate)
+static void count_errors(struct lane_stats *stats, uint32_t sqlstate, uint64_t count)
 {
 	int i = 0;
 	while (i < LANE_ERROR_CODES - 1 && stats->errors[i].count > 0 && stats->errors[i].sqlstate != sqlstate)
 		i++;
 	if (stats->errors[i].count == 0)
 		stats->errors[i].sqlstate = i < LANE_ERROR_CODES - 1 ? sqlstate : 0;
-	stats->errors[i].count++;
+	stats->errors[i].count += count;
+}
+
+void lane_stats_count_error(struct lane_stats *stats, uint32_t sqlstate)
+{
+	count_errors(stats, sqlstate, 1);
+}
+
+void lane_stats_merge(struct lane_stats *into, const struct lane_stats *from)
+{
+	into->items_sent += from->items_sent;
+	into->items_ok += from->items_ok;
+	into->items_error += from->items_error;
+	into->items_skipped += from->items_skipped;
+	for (int i = 0; i < RUN_SKIP_REASON_COUNT; i++)
+		into->skipped_by_reason[i] += from->skipped_by_reason[i];
+	into->statements += from->statements;
+	into->censored += from->censored;
+	into->replans += from->replans;
+	into->sessions += from->sessions;
+	into->rows += from->rows;
+	for (int i = 0; i < LANE_ERROR_CODES && from->errors[i].count > 0; i++)
+		count_errors(into, from->errors[i].sqlstate, from->errors[i].count);
+	histogram_merge(&into->lag, &from->lag);
+	histogram_merge(&into->latency, &from->latency);
+	if (from->elapsed_ns > into->elapsed_ns)
+		into->elapsed_ns = from->elapsed_ns;
+	into->cpu_ns += from->cpu_ns;
+	if (from->max_rss_bytes > into->max_rss_bytes)
+		into->max_rss_bytes = from->max_rss_bytes;
+	if (!into->lost_reason[0])
+		memcpy(into->lost_reason, from->lost_reason, sizeof(into->lost_reason));
 }
 
 int lane_stats_check(const struct lane_stats *stats, uint64_t item_count, struct error *err)

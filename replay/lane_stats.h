@@ -40,6 +40,8 @@ struct lane_stats {
 };
 
 void lane_stats_count_error(struct lane_stats *stats, uint32_t sqlstate);
+/* Adds a worker's counts to the lane's. */
+void lane_stats_merge(struct lane_stats *into, const struct lane_stats *from);
 /* ERR_INTERNAL when an identity does not hold for item_count items. */
 int lane_stats_check(const struct lane_stats *stats, uint64_t item_count, struct error *err);
 /* A lane's object of run.json: a new reference. */

@@ -2,18 +2,18 @@
 #include "session.h"
 
 #include "clock.h"
-#include "lane_private.h"
 #include "mem.h"
 #include "sqlstate.h"
+#include "worker.h"
 
 #include <assert.h>
 
 static void run_queue(struct session *session);
 
-void session_init(struct session *session, struct lane *lane, uint32_t row)
+void session_init(struct session *session, struct worker *worker, uint32_t row)
 {
 	memset(session, 0, sizeof(*session));
-	session->lane = lane;
+	session->worker = worker;
 	session->row = row;
 	session->fd = -1;
 	session->tail = &session->first;
@@ -52,19 +52,20 @@ static struct run_record timed_record(const struct session *session, const struc
 static void skip(struct session *session, struct pending *pending, enum run_skip_reason reason)
 {
 	struct run_record record = {.outcome = RUN_SKIPPED, .reason = (uint8_t)reason};
-	lane_record(session->lane, pending, &record);
-	lane_return_pending(session->lane, pending);
+	worker_record(session->worker, pending, &record);
+	worker_return_pending(session->worker, pending);
 }
 
 /* The item under way is over, well or badly. */
 static void complete(struct session *session, const struct driver_result *result, uint8_t more_flags)
 {
 	struct pending *pending = session->current;
-	int64_t now_ns = lane_now_ns(session->lane);
+	int64_t now_ns = worker_now_ns(session->worker);
 	struct run_record record = timed_record(session, pending, session->sent_ns, now_ns);
 	record.outcome = result->sqlstate ? RUN_ERROR : RUN_OK;
 	record.sqlstate = result->sqlstate;
 	record.rows = cap_u32((int64_t)result->rows);
+	record.digest = result->digest;
 	record.flags = (uint8_t)(more_flags | (result->replan ? RUN_REPLAN : 0) |
 				 (session->sent_in_transaction ? RUN_IN_TRANSACTION : 0) |
 				 (session->sent_in_failed_transaction ? RUN_FAILED_TRANSACTION : 0));
@@ -72,11 +73,11 @@ static void complete(struct session *session, const struct driver_result *result
 		(void)event_del(&session->cancel_event);
 		session->cancel_armed = false;
 	}
-	atomic_fetch_sub_explicit(&session->lane->live_busy, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&session->worker->live.busy, 1, memory_order_relaxed);
 	session->current = NULL;
 	session->done_ns = now_ns;
-	lane_record(session->lane, pending, &record);
-	lane_return_pending(session->lane, pending);
+	worker_record(session->worker, pending, &record);
+	worker_return_pending(session->worker, pending);
 }
 
 static void forget_socket(struct session *session)
@@ -96,19 +97,19 @@ static void close_connection(struct session *session)
 		struct run_session row = {.session = session->row,
 					  .backend_pid = session->backend_pid,
 					  .opened_ns = session->opened_ns,
-					  .closed_ns = lane_now_ns(session->lane)};
-		run_log_writer_add_session(session->lane->run_log, &row);
+					  .closed_ns = worker_now_ns(session->worker)};
+		worker_record_session(session->worker, &row);
 	}
 	forget_socket(session);
-	session->lane->options.driver->close(session->conn);
+	session->worker->options->driver->close(session->conn);
 	session->conn = NULL;
 }
 
 /* The one way out for every failure of a connection. */
 static void session_fail(struct session *session)
 {
-	const struct driver *driver = session->lane->options.driver;
-	struct lane_stats *stats = &session->lane->stats;
+	const struct driver *driver = session->worker->options->driver;
+	struct lane_stats *stats = &session->worker->stats;
 	if (!stats->lost_reason[0])
 		(void)snprintf(stats->lost_reason, sizeof(stats->lost_reason), "%s",
 			       driver->lost_reason(session->conn));
@@ -128,13 +129,13 @@ static void on_socket(evutil_socket_t fd, short what, void *context);
 /* Waits for what the driver said. The socket may have changed while connecting. */
 static void watch(struct session *session, enum driver_step step)
 {
-	int fd = session->lane->options.driver->socket(session->conn);
+	int fd = session->worker->options->driver->socket(session->conn);
 	if (fd != session->fd) {
 		forget_socket(session);
 		session->fd = fd;
-		(void)event_assign(&session->read_event, session->lane->base, fd, EV_READ | EV_PERSIST, on_socket,
+		(void)event_assign(&session->read_event, session->worker->base, fd, EV_READ | EV_PERSIST, on_socket,
 				   session);
-		(void)event_assign(&session->write_event, session->lane->base, fd, EV_WRITE, on_socket, session);
+		(void)event_assign(&session->write_event, session->worker->base, fd, EV_WRITE, on_socket, session);
 		(void)event_add(&session->read_event, NULL);
 	}
 	if (step == DRIVER_WAIT_WRITE || step == DRIVER_WAIT_BOTH)
@@ -143,11 +144,11 @@ static void watch(struct session *session, enum driver_step step)
 
 static void connected(struct session *session)
 {
-	const struct driver *driver = session->lane->options.driver;
+	const struct driver *driver = session->worker->options->driver;
 	struct driver_result well = {.rows = 0};
 	session->backend_pid = driver->backend_pid(session->conn);
 	session->opened_ns = session->sent_ns > 0 ? session->sent_ns : 1;
-	session->lane->stats.sessions++;
+	session->worker->stats.sessions++;
 	session->state = SESSION_IDLE;
 	if (driver->socket(session->conn) >= 0)
 		watch(session, DRIVER_WAIT_READ);
@@ -163,7 +164,7 @@ static bool take_step(struct session *session, enum driver_step step)
 			connected(session);
 		} else {
 			session->state = SESSION_IDLE;
-			complete(session, session->lane->options.driver->result(session->conn), 0);
+			complete(session, session->worker->options->driver->result(session->conn), 0);
 		}
 		return true;
 	case DRIVER_LOST:
@@ -178,7 +179,7 @@ static bool take_step(struct session *session, enum driver_step step)
 static void on_socket(evutil_socket_t fd, short what, void *context)
 {
 	struct session *session = context;
-	const struct driver *driver = session->lane->options.driver;
+	const struct driver *driver = session->worker->options->driver;
 	(void)fd;
 	(void)what;
 	if (session->state == SESSION_IDLE) {
@@ -192,21 +193,21 @@ static void on_socket(evutil_socket_t fd, short what, void *context)
 
 static void send_cancel(struct session *session)
 {
-	struct lane *lane = session->lane;
+	struct worker *worker = session->worker;
 	struct pending *pending = pop(session);
-	struct driver_cancel *cancel = lane->options.driver->cancel_prepare(session->conn);
+	struct driver_cancel *cancel = worker->options->driver->cancel_prepare(session->conn);
 	if (!cancel) {
 		skip(session, pending, RUN_SKIP_NOTHING_TO_CANCEL);
 		return;
 	}
-	int64_t now_ns = lane_now_ns(lane);
+	int64_t now_ns = worker_now_ns(worker);
 	struct run_record record = timed_record(session, pending, now_ns, now_ns);
 	/* It is due while its statement runs, so the completion before it is no bound. */
 	record.lag_us = 0;
 	record.outcome = RUN_OK;
-	lane_record(lane, pending, &record);
-	lane_return_pending(lane, pending);
-	lane_submit_cancel(lane, cancel);
+	worker_record(worker, pending, &record);
+	worker_return_pending(worker, pending);
+	worker_submit_cancel(worker, cancel);
 }
 
 static void on_cancel_due(evutil_socket_t fd, short what, void *context)
@@ -228,13 +229,13 @@ static void arm_cancel(struct session *session)
 	const struct pending *next = session->first;
 	if (!next || next->item->kind != ITEM_CANCEL || session->cancel_armed)
 		return;
-	int64_t wait_ns = next->due_ns - session->current->due_ns - (lane_now_ns(session->lane) - session->sent_ns);
+	int64_t wait_ns = next->due_ns - session->current->due_ns - (worker_now_ns(session->worker) - session->sent_ns);
 	if (wait_ns <= 0) {
 		send_cancel(session);
 		return;
 	}
 	struct timeval wait = {.tv_sec = wait_ns / NS_PER_S, .tv_usec = wait_ns % NS_PER_S / NS_PER_US};
-	(void)event_assign(&session->cancel_event, session->lane->base, -1, 0, on_cancel_due, session);
+	(void)event_assign(&session->cancel_event, session->worker->base, -1, 0, on_cancel_due, session);
 	(void)event_add(&session->cancel_event, &wait);
 	session->cancel_armed = true;
 }
@@ -249,56 +250,57 @@ static const char *session_string(struct strbuf *buf, struct span text)
 
 static enum driver_step start_connect(struct session *session)
 {
-	struct lane *lane = session->lane;
-	const struct replay_session *row = replay_file_session(lane->options.file, session->row);
-	strbuf_clear(&lane->values);
-	size_t user = (size_t)session_string(&lane->values, row->user);
-	size_t database = (size_t)session_string(&lane->values, row->database);
-	size_t application = (size_t)session_string(&lane->values, row->application);
-	struct driver_login login = {.user = lane->values.data + user,
-				     .database = lane->values.data + database,
-				     .application = lane->values.data + application};
-	return lane->options.driver->open(lane->target, &login, &session->conn);
+	struct worker *worker = session->worker;
+	const struct replay_session *row = replay_file_session(worker->options->file, session->row);
+	strbuf_clear(&worker->values);
+	size_t user = (size_t)session_string(&worker->values, lane_map_name(&worker->options->user_map, row->user));
+	size_t database =
+		(size_t)session_string(&worker->values, lane_map_name(&worker->options->database_map, row->database));
+	size_t application = (size_t)session_string(&worker->values, row->application);
+	struct driver_login login = {.user = worker->values.data + user,
+				     .database = worker->values.data + database,
+				     .application = worker->values.data + application};
+	return worker->options->driver->open(worker->target, &login, &session->conn);
 }
 
-/* The request's strings, in the lane's buffers. False when they do not fit. */
-static bool build_request(struct lane *lane, const struct item *item, struct driver_request *request)
+/* The request's strings, in the worker's buffers. False when they do not fit. */
+static bool build_request(struct worker *worker, const struct item *item, struct driver_request *request)
 {
-	strbuf_clear(&lane->sql);
-	strbuf_clear(&lane->values);
-	replay_item_sql(lane->options.file, item, &lane->sql);
-	*request = (struct driver_request){.sql = lane->sql.data, .sql_len = lane->sql.len};
+	strbuf_clear(&worker->sql);
+	strbuf_clear(&worker->values);
+	replay_item_sql(worker->options->file, item, &worker->sql);
+	*request = (struct driver_request){.sql = worker->sql.data, .sql_len = worker->sql.len};
 	if (item->kind == ITEM_EXECUTE) {
 		request->prepared = true;
 		request->parameter_count = item->parameter_count;
-		while (lane->parameter_capacity < item->parameter_count) {
-			lane->parameter_capacity = lane->parameter_capacity ? lane->parameter_capacity * 2 : 64;
-			lane->parameters =
-				mem_realloc(lane->parameters, lane->parameter_capacity, sizeof(*lane->parameters));
+		while (worker->parameter_capacity < item->parameter_count) {
+			worker->parameter_capacity = worker->parameter_capacity ? worker->parameter_capacity * 2 : 64;
+			worker->parameters = mem_realloc(worker->parameters, worker->parameter_capacity,
+							 sizeof(*worker->parameters));
 		}
 		/* The buffer may move while it grows: offsets first, pointers when it is complete. */
-		(void)session_string(&lane->values, item->statement_name);
+		(void)session_string(&worker->values, item->statement_name);
 		for (uint32_t i = 0; i < item->parameter_count; i++)
-			lane->parameters[i] =
-				item->parameters[i].p ? session_string(&lane->values, item->parameters[i]) : NULL;
+			worker->parameters[i] =
+				item->parameters[i].p ? session_string(&worker->values, item->parameters[i]) : NULL;
 		for (uint32_t i = 0; i < item->parameter_count; i++) {
 			if (item->parameters[i].p)
-				lane->parameters[i] = lane->values.data + (size_t)lane->parameters[i];
+				worker->parameters[i] = worker->values.data + (size_t)worker->parameters[i];
 		}
-		request->name = lane->values.data;
-		request->parameters = lane->parameters;
+		request->name = worker->values.data;
+		request->parameters = worker->parameters;
 	}
-	return !lane->sql.overflow && !lane->values.overflow;
+	return !worker->sql.overflow && !worker->values.overflow;
 }
 
 /* The pending item goes to the server. False when the session has to wait. */
 static bool send_item(struct session *session, struct pending *pending)
 {
-	struct lane *lane = session->lane;
-	const struct driver *driver = lane->options.driver;
+	struct worker *worker = session->worker;
+	const struct driver *driver = worker->options->driver;
 	bool connect = pending->item->kind == ITEM_CONNECT;
 	struct driver_request request;
-	if (!connect && !build_request(lane, pending->item, &request)) {
+	if (!connect && !build_request(worker, pending->item, &request)) {
 		skip(session, pending, RUN_SKIP_UNSENDABLE);
 		return true;
 	}
@@ -309,9 +311,9 @@ static bool send_item(struct session *session, struct pending *pending)
 	}
 	session->current = pending;
 	session->state = connect ? SESSION_CONNECTING : SESSION_BUSY;
-	atomic_fetch_add_explicit(&lane->live_busy, 1, memory_order_relaxed);
-	session->sent_ns = lane_now_ns(lane);
-	lane->sent_since_progress++;
+	atomic_fetch_add_explicit(&worker->live.busy, 1, memory_order_relaxed);
+	session->sent_ns = worker_now_ns(worker);
+	worker->sent_since_progress++;
 	bool go_on = take_step(session, connect ? start_connect(session) : driver->send(session->conn, &request));
 	if (session->state == SESSION_BUSY)
 		arm_cancel(session);
@@ -320,14 +322,14 @@ static bool send_item(struct session *session, struct pending *pending)
 
 static void disconnect(struct session *session, struct pending *pending)
 {
-	int64_t now_ns = lane_now_ns(session->lane);
+	int64_t now_ns = worker_now_ns(session->worker);
 	struct run_record record = timed_record(session, pending, now_ns, now_ns);
 	record.outcome = RUN_OK;
 	close_connection(session);
 	session->state = SESSION_CLOSED;
 	session->done_ns = now_ns;
-	lane_record(session->lane, pending, &record);
-	lane_return_pending(session->lane, pending);
+	worker_record(session->worker, pending, &record);
+	worker_return_pending(session->worker, pending);
 }
 
 /* Works off the items that are due, until one is under way. */
@@ -377,14 +379,14 @@ void session_enqueue(struct session *session, struct pending *pending)
 
 void session_finish(struct session *session, enum run_skip_reason reason)
 {
-	struct lane *lane = session->lane;
+	struct worker *worker = session->worker;
 	if (session->current) {
 		struct driver_result unfinished = {.sqlstate = sqlstate_pack(SQLSTATE_UNFINISHED)};
 		/* A statement must not go on in a server after the run that sent it. */
 		struct driver_cancel *cancel =
-			session->state == SESSION_BUSY ? lane->options.driver->cancel_prepare(session->conn) : NULL;
+			session->state == SESSION_BUSY ? worker->options->driver->cancel_prepare(session->conn) : NULL;
 		if (cancel)
-			lane_submit_cancel(lane, cancel);
+			worker_submit_cancel(worker, cancel);
 		complete(session, &unfinished, RUN_CENSORED);
 	}
 	close_connection(session);

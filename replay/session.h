@@ -30,7 +30,7 @@ enum session_state {
 	SESSION_LOST
 };
 
-/* An item that is due. Kept in the lane's pool. */
+/* An item that is due. Kept in the worker's pool. */
 struct pending {
 	struct pending *next;
 	struct feed_batch *batch; /* NULL once its share in the batch was given back */
@@ -39,10 +39,10 @@ struct pending {
 	int64_t due_ns;
 };
 
-struct lane;
+struct worker;
 
 struct session {
-	struct lane *lane;
+	struct worker *worker;
 	uint32_t row;
 	enum session_state state;
 	struct driver_conn *conn;
@@ -62,7 +62,7 @@ struct session {
 	int64_t opened_ns;
 };
 
-void session_init(struct session *session, struct lane *lane, uint32_t row);
+void session_init(struct session *session, struct worker *worker, uint32_t row);
 /* The item is due now. Takes pending over. */
 void session_enqueue(struct session *session, struct pending *pending);
 /* The run is over: cancels and censors what is under way, skips what waits for that reason, closes the connection. */

@@ -1,6 +1,5 @@
 /* rehearse run-pgreplay, or run-replay: a replay file against one or two targets, with or without a migration. */
 #include "commands.h"
-#include "interrupt.h"
 #include "output.h"
 #include "rehearsal_args.h"
 
@@ -23,38 +22,20 @@ static const struct option options[] = {
 static int run(const struct command_call *call, struct error *err)
 {
 	struct migration migration;
-	int64_t migrate_at_ns;
-	double speed;
 	json_t *document = NULL;
+	struct rehearsal_options rehearsal = {
+		.replay_path = call->arguments[0],
+		.baseline_url = baseline_url,
+		.migrating_url = migrating_url,
+		.migration = &migration,
+		.known_clone = known_clone,
+	};
 	int rc = rehearsal_args_load(&args, &migration, err);
 	if (rc == 0)
-		rc = rehearsal_args_migrate_at(&args, &migrate_at_ns, err);
-	if (rc == 0)
-		rc = rehearsal_args_speed(&args, &speed, err);
+		rc = rehearsal_args_apply(&args, &rehearsal, err);
 	if (rc == 0 && migration.statement_count > 0 && !migrating_url)
 		rc = error_set(err, ERR_USAGE, "--migration needs a clone to run on: --migrating URL");
 	if (rc == 0) {
-		struct rehearsal_options rehearsal = {
-			.replay_path = call->arguments[0],
-			.baseline_url = baseline_url,
-			.migrating_url = migrating_url,
-			.run_dir = args.run_dir,
-			.replace = args.replace,
-			.migration = &migration,
-			.migrate_at_ns = migrate_at_ns,
-			.start_at_ns = args.start_at_ns,
-			.stop_at_ns = args.stop_at_ns,
-			.speed = speed,
-			.skip_idle_ns = args.skip_idle_ns,
-			.max_sessions = (uint32_t)args.max_sessions,
-			.stall_timeout_ns = args.stall_timeout_ns,
-			.drain_timeout_ns = args.drain_timeout_ns,
-			.migration_timeout_ns = args.migration_timeout_ns,
-			.sample_interval_ns = args.sample_interval_ns,
-			.known_clone = known_clone,
-			.cancelled = interrupt_flag(),
-			.progress = rehearsal_show_progress,
-		};
 		output_progress_begin("replaying", "items", 1);
 		rc = rehearsal_run(&rehearsal, &document, err);
 		output_progress_end();

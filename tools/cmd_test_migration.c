@@ -130,32 +130,19 @@ static int test(const char *path, struct test_migration_result *result, const st
 {
 	struct thresholds thresholds;
 	struct test_migration_options test_options = {
-		.replay_path = path,
+		.rehearsal = {.replay_path = path},
 		.source = source,
-		.run_dir = args.run_dir,
-		.replace = args.replace,
 		.migration_files = args.migration_files.items,
 		.migration_file_count = args.migration_files.count,
-		.start_at_ns = args.start_at_ns,
-		.stop_at_ns = args.stop_at_ns,
-		.skip_idle_ns = args.skip_idle_ns,
-		.max_sessions = (uint32_t)args.max_sessions,
-		.drain_timeout_ns = args.drain_timeout_ns,
-		.stall_timeout_ns = args.stall_timeout_ns,
-		.migration_timeout_ns = args.migration_timeout_ns,
-		.sample_interval_ns = args.sample_interval_ns,
 		.clone_folder = clone_folder,
 		.pg_bindir = pg_bindir,
 		.run_as = run_as,
 		.thresholds = &thresholds,
 		.strict = judging.strict,
-		.cancelled = interrupt_flag(),
 	};
 	int rc = threshold_args_load(&judging, call->config, &thresholds, err);
 	if (rc == 0)
-		rc = rehearsal_args_speed(&args, &test_options.speed, err);
-	if (rc == 0)
-		rc = rehearsal_args_migrate_at(&args, &test_options.migrate_at_ns, err);
+		rc = rehearsal_args_apply(&args, &test_options.rehearsal, err);
 	if (rc == 0)
 		rc = test_migration_run(&test_options, result, err);
 	thresholds_release(&thresholds);

@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "out_file.h"
 #include "output.h"
+#include "rehearsal_args.h"
 #include "test_migration.h"
 
 #include <string.h>
@@ -52,17 +53,18 @@ int demo_rehearse(const struct demo_recording *recording, const struct demo_migr
 	char *run_dir = mem_printf("%s/%s", recording->folder, migration->name);
 	const char *const files[] = {path};
 	struct test_migration_options options = {
-		.replay_path = recording->replay,
+		.rehearsal = {.replay_path = recording->replay,
+			      .run_dir = run_dir,
+			      .replace = true,
+			      .migrate_at_ns = -1,
+			      .speed = 1,
+			      .drain_timeout_ns = DEMO_DRAIN_NS,
+			      .cancelled = recording->server->cancelled,
+			      .progress = rehearsal_show_progress},
 		.source = recording->server->backup,
-		.run_dir = run_dir,
-		.replace = true,
 		.migration_files = files,
 		.migration_file_count = 1,
-		.migrate_at_ns = -1,
-		.speed = 1,
-		.drain_timeout_ns = DEMO_DRAIN_NS,
 		.clone_folder = recording->server->folder,
-		.cancelled = recording->server->cancelled,
 	};
 	struct test_migration_result result = {0};
 	int rc = test_migration_run(&options, &result, err);

@@ -2,6 +2,8 @@
 #include "rehearsal_args.h"
 
 #include "clock.h"
+#include "interrupt.h"
+#include "mem.h"
 #include "num.h"
 #include "output.h"
 
@@ -16,22 +18,58 @@ int rehearsal_args_load(const struct rehearsal_args *args, struct migration *mig
 	return 0;
 }
 
-int rehearsal_args_speed(const struct rehearsal_args *args, double *out, struct error *err)
+static int read_speed(const char *text, double *out, struct error *err)
 {
 	*out = 0;
-	if (strcmp(args->speed, "max") == 0)
+	if (strcmp(text, "max") == 0)
 		return 0;
-	int rc = num_parse_double(args->speed, 0.01, 1000, out, err);
+	int rc = num_parse_double(text, 0.01, 1000, out, err);
 	return rc < 0 ? error_context(err, "--speed") : 0;
 }
 
-int rehearsal_args_migrate_at(const struct rehearsal_args *args, int64_t *out_ns, struct error *err)
+/* "from=to" entries as pairs. */
+static int read_map(const char *option, const struct option_list *list, struct lane_name_map *map, struct error *err)
 {
-	*out_ns = -1;
-	if (!args->migrate_at)
-		return 0;
-	int rc = num_parse_duration(args->migrate_at, out_ns, err);
-	return rc < 0 ? error_context(err, "--migrate-at") : 0;
+	const char **pairs = mem_zalloc(2 * list->count, sizeof(*pairs));
+	for (size_t i = 0; i < list->count; i++) {
+		const char *equals = strchr(list->items[i], '=');
+		if (!equals || equals == list->items[i] || !equals[1]) {
+			free(pairs);
+			return error_set(err, ERR_USAGE, "--%s: '%s' is not FROM=TO", option, list->items[i]);
+		}
+		pairs[2 * i] = mem_strndup(list->items[i], (size_t)(equals - list->items[i]));
+		pairs[2 * i + 1] = equals + 1;
+	}
+	map->pairs = pairs;
+	map->count = list->count;
+	return 0;
+}
+
+int rehearsal_args_apply(const struct rehearsal_args *args, struct rehearsal_options *options, struct error *err)
+{
+	options->run_dir = args->run_dir;
+	options->replace = args->replace;
+	options->skip_idle_ns = args->skip_idle_ns;
+	options->max_sessions = (uint32_t)args->max_sessions;
+	options->workers = (uint32_t)args->workers;
+	options->check_results = args->check_results;
+	options->start_at_ns = args->start_at_ns;
+	options->stop_at_ns = args->stop_at_ns;
+	options->drain_timeout_ns = args->drain_timeout_ns;
+	options->stall_timeout_ns = args->stall_timeout_ns;
+	options->migration_timeout_ns = args->migration_timeout_ns;
+	options->sample_interval_ns = args->sample_interval_ns;
+	options->cancelled = interrupt_flag();
+	options->progress = rehearsal_show_progress;
+	options->migrate_at_ns = -1;
+	int rc = read_speed(args->speed, &options->speed, err);
+	if (rc == 0 && args->migrate_at && num_parse_duration(args->migrate_at, &options->migrate_at_ns, err) < 0)
+		rc = error_context(err, "--migrate-at");
+	if (rc == 0)
+		rc = read_map("user-map", &args->user_map, &options->user_map, err);
+	if (rc == 0)
+		rc = read_map("database-map", &args->database_map, &options->database_map, err);
+	return rc;
 }
 
 void rehearsal_show_progress(void *context, const struct rehearsal_progress *progress)

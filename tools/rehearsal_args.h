@@ -15,6 +15,10 @@ struct rehearsal_args {
 	struct option_list migration_files;
 	const char *migrate_at; /* text: its absence means half of the replay */
 	const char *speed;
+	struct option_list user_map;
+	struct option_list database_map;
+	bool check_results;
+	int64_t workers;
 	int64_t skip_idle_ns;
 	int64_t max_sessions;
 	int64_t stall_timeout_ns;
@@ -38,6 +42,13 @@ struct rehearsal_args {
 		OPT_STRING(0, "speed", &(args).speed, "FACTOR",                                                        \
 			   "2 replays twice as fast as recorded; max: as fast as the server answers",                  \
 			   .standard = "1"),                                                                           \
+		OPT_LIST(0, "user-map", &(args).user_map, "FROM=TO", "connect sessions of user FROM as TO"),           \
+		OPT_LIST(0, "database-map", &(args).database_map, "FROM=TO",                                           \
+			 "connect sessions of database FROM to TO"),                                                   \
+		OPT_FLAG(0, "check-results", &(args).check_results,                                                    \
+			 "digest the rows of every result, to compare the lanes'"),                                    \
+		OPT_INT(0, "workers", &(args).workers, "N", "threads for each lane", .standard = "1", .min = 1,        \
+			.max = 64),                                                                                    \
 		OPT_DURATION(0, "skip-idle", &(args).skip_idle_ns, "TIME", "cut a time without any item to this",      \
 			     .standard_note = "idle times are kept"),                                                  \
 		OPT_INT(0, "max-sessions", &(args).max_sessions, "N",                                                  \
@@ -60,13 +71,10 @@ struct rehearsal_args {
 		OPT_DURATION(0, "sample-interval", &(args).sample_interval_ns, "TIME",                                 \
 			     "between two looks at the locks", .standard = "10ms")
 
+/* Everything that both commands give to a rehearsal in the same way. What it allocates lives as long as the process. */
+int rehearsal_args_apply(const struct rehearsal_args *args, struct rehearsal_options *options, struct error *err);
 /* Loads the files; fills *migration, to be released. */
 int rehearsal_args_load(const struct rehearsal_args *args, struct migration *migration, struct error *err);
-/* 0 for max. */
-int rehearsal_args_speed(const struct rehearsal_args *args, double *out, struct error *err);
-/* -1 when it was not given. */
-int rehearsal_args_migrate_at(const struct rehearsal_args *args, int64_t *out_ns, struct error *err);
-
 /* For rehearsal_options.progress. */
 void rehearsal_show_progress(void *context, const struct rehearsal_progress *progress);
 /* A few lines on what the lanes did. */

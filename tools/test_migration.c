@@ -51,7 +51,7 @@ static int make_clones(const struct test_migration_options *options, struct clon
 		.folder = options->clone_folder,
 		.pg_bindir = options->pg_bindir,
 		.run_as = options->run_as,
-		.cancelled = options->cancelled,
+		.cancelled = options->rehearsal.cancelled,
 		.progress = show_clone_step,
 		.progress_context = &last_step,
 	};
@@ -64,26 +64,10 @@ static int rehearse(const struct test_migration_options *options, const struct m
 		    const struct clone_set *clones, struct error *err)
 {
 	json_t *run = NULL;
-	struct rehearsal_options rehearsal = {
-		.replay_path = options->replay_path,
-		.baseline_url = clone_set_find(clones, lanes[0])->url,
-		.migrating_url = clone_set_find(clones, lanes[1])->url,
-		.run_dir = options->run_dir,
-		.replace = options->replace,
-		.migration = migration,
-		.migrate_at_ns = options->migrate_at_ns,
-		.start_at_ns = options->start_at_ns,
-		.stop_at_ns = options->stop_at_ns,
-		.speed = options->speed,
-		.skip_idle_ns = options->skip_idle_ns,
-		.max_sessions = options->max_sessions,
-		.drain_timeout_ns = options->drain_timeout_ns,
-		.stall_timeout_ns = options->stall_timeout_ns,
-		.migration_timeout_ns = options->migration_timeout_ns,
-		.sample_interval_ns = options->sample_interval_ns,
-		.cancelled = options->cancelled,
-		.progress = rehearsal_show_progress,
-	};
+	struct rehearsal_options rehearsal = options->rehearsal;
+	rehearsal.baseline_url = clone_set_find(clones, lanes[0])->url;
+	rehearsal.migrating_url = clone_set_find(clones, lanes[1])->url;
+	rehearsal.migration = migration;
 	output_progress_begin("replaying", "items", 1);
 	int rc = rehearsal_run(&rehearsal, &run, err);
 	output_progress_end();
@@ -97,10 +81,10 @@ static int judge(const struct test_migration_options *options, struct test_migra
 {
 	struct verdict *verdict = NULL;
 	struct judge_options judging = {.thresholds = options->thresholds, .strict = options->strict};
-	char *report = run_dir_path(options->run_dir, RUN_FILE_HTML);
-	int rc = verdict_judge(options->run_dir, &judging, &verdict, err);
+	char *report = run_dir_path(options->rehearsal.run_dir, RUN_FILE_HTML);
+	int rc = verdict_judge(options->rehearsal.run_dir, &judging, &verdict, err);
 	if (rc == 0)
-		rc = verdict_save(verdict, options->run_dir, err);
+		rc = verdict_save(verdict, options->rehearsal.run_dir, err);
 	if (rc == 0)
 		rc = report_html_save(verdict, report, err);
 	if (rc == 0) {

@@ -6,6 +6,7 @@
 #define TEST_MIGRATION_H
 
 #include "error.h"
+#include "rehearsal.h"
 #include "thresholds.h"
 
 #include <jansson.h>
@@ -14,29 +15,18 @@
 #include <stdint.h>
 
 struct test_migration_options {
-	const char *replay_path; /* an existing replay file */
-	const char *source;	 /* URL of a running server, or a stopped data directory or base backup */
-	const char *run_dir;	 /* made; see rehearsal.h */
-	bool replace;
+	/* What of rehearsal.h holds for the caller: the replay file, the run folder, times, timeouts, cancelled. The
+	 * clones' URLs and the migration are filled in here. */
+	struct rehearsal_options rehearsal;
+	const char *source; /* URL of a running server, or a stopped data directory or base backup */
 	const char *const *migration_files;
-	size_t migration_file_count; /* 0: an A/A run */
-	int64_t migrate_at_ns;	     /* negative: half of what is replayed */
-	int64_t start_at_ns;
-	int64_t stop_at_ns; /* 0: to the end */
-	double speed;
-	int64_t drain_timeout_ns;
-	int64_t migration_timeout_ns;
+	size_t migration_file_count;	     /* 0: an A/A run */
 	const char *clone_folder;	     /* NULL: $TMPDIR, else /var/tmp */
 	const char *pg_bindir;		     /* NULL: found by the source's version */
 	const char *run_as;		     /* NULL: the source's owner, else postgres */
 	const char *clone_name;		     /* NULL: made up */
 	const struct thresholds *thresholds; /* NULL: the defaults */
-	bool strict;			     /* thresholds.h, verdict.h */
-	int64_t skip_idle_ns;
-	uint32_t max_sessions;
-	int64_t stall_timeout_ns;
-	int64_t sample_interval_ns;
-	const volatile bool *cancelled;
+	bool strict;			     /* verdict.h */
 };
 
 struct test_migration_result {

@@ -49,6 +49,7 @@ const char *run_skip_reason_name(enum run_skip_reason reason);
 struct run_record {
 	int64_t late_ns;    /* s - a = q + h */
 	int64_t service_ns; /* S */
+	uint64_t digest;    /* of the rows, without regard to their order; 0 when not asked for, or without rows */
 	uint32_t lag_us;    /* h, rounded down, capped */
 	uint32_t rows;	    /* rows returned or affected, capped */
 	uint32_t sqlstate;  /* sqlstate.h; 0 when all went well */

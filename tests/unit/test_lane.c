@@ -16,6 +16,7 @@
 
 static struct temp_folder folder;
 static volatile bool cancelled;
+static uint32_t workers = 1;
 
 /* sessions × statements, one statement each 10 ms, all of it within 100 ms or so. */
 static const char *build(int sessions, int statements)
@@ -57,6 +58,7 @@ static void run_lane(const char *path, const struct schedule_options *options, s
 					    .schedule = &run->schedule,
 					    .run_log_path = temp_folder_file(&folder, "baseline.log"),
 					    .drain_timeout_ns = NS_PER_S,
+					    .workers = workers,
 					    .cancelled = &cancelled};
 	assert_int_equal(lane_open(&lane_options, &lane, &err), 0);
 	assert_int_equal(lane_start(lane, clock_mono_ns() + 20 * NS_PER_MS, &err), 0);
@@ -121,6 +123,41 @@ static void test_a_part_at_twice_the_speed(void **state)
 	release(&run);
 }
 
+static void test_all_at_once(void **state)
+{
+	(void)state;
+	struct run run;
+	run_lane(build(50, 2000), &(struct schedule_options){.speed = 0}, &run);
+	assert_int_equal(run.stats.items_sent, 50 * 2002);
+	assert_int_equal(run.schedule.last_due_ns, 0);
+	assert_true(run.stats.elapsed_ns < 15 * NS_PER_S); /* 20 s were recorded */
+	release(&run);
+}
+
+static void test_idle_times_are_cut(void **state)
+{
+	(void)state;
+	struct run run;
+	/* Items at 0, 10, 20, … 110 ms: eleven times of 10 ms, cut to 2 ms each. */
+	run_lane(build(2, 10), &(struct schedule_options){.speed = 1, .skip_idle_ns = 2 * NS_PER_MS}, &run);
+	assert_int_equal(run.stats.items_sent, 2 * 12);
+	assert_int_equal(run.schedule.last_due_ns, 11 * 2 * NS_PER_MS);
+	assert_int_equal(schedule_map_ns(&run.schedule, 55 * NS_PER_MS), (5 * 2 + 5) * NS_PER_MS);
+	release(&run);
+}
+
+static void test_sessions_over_the_limit_are_left_out(void **state)
+{
+	(void)state;
+	struct run run;
+	run_lane(build(10, 3), &(struct schedule_options){.speed = 1, .max_sessions = 4}, &run);
+	assert_int_equal(run.stats.sessions, 4);
+	assert_int_equal(run.schedule.max_open, 4);
+	assert_int_equal(run.stats.items_sent, 4 * 5);
+	assert_int_equal(run.stats.skipped_by_reason[RUN_SKIP_MAX_SESSIONS], 6 * 5);
+	release(&run);
+}
+
 static void test_an_interrupted_run_accounts_for_all(void **state)
 {
 	(void)state;
@@ -134,13 +171,15 @@ static void test_an_interrupted_run_accounts_for_all(void **state)
 	release(&run);
 }
 
-static void test_more_items_than_a_page(void **state)
+static void test_more_items_than_a_page_by_three_workers(void **state)
 {
 	(void)state;
 	struct error err = ERROR_INIT;
 	struct run run;
 	struct run_log *log;
+	workers = 3;
 	run_lane(build(700, 100), &(struct schedule_options){.speed = 10}, &run);
+	workers = 1;
 	assert_int_equal(run.stats.items_sent, 700 * 102);
 	assert_int_equal(run_log_open(temp_folder_file(&folder, "baseline.log"), &log, &err), 0);
 	assert_int_equal(run_log_count(log), 700 * 102);
@@ -184,8 +223,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_is_sent_on_time),
 		cmocka_unit_test(test_a_part_at_twice_the_speed),
+		cmocka_unit_test(test_all_at_once),
+		cmocka_unit_test(test_idle_times_are_cut),
+		cmocka_unit_test(test_sessions_over_the_limit_are_left_out),
 		cmocka_unit_test(test_an_interrupted_run_accounts_for_all),
-		cmocka_unit_test(test_more_items_than_a_page),
+		cmocka_unit_test(test_more_items_than_a_page_by_three_workers),
 		cmocka_unit_test(test_run_log_takes_pages_in_any_order),
 	};
 	temp_folder_init(&folder);
