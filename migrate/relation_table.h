@@ -17,12 +17,13 @@
 
 struct relation {
 	uint32_t oid;
-	uint32_t table_oid; /* an index's table, else 0 */
-	uint32_t filenode;  /* 0: none */
-	char kind;	    /* pg_class.relkind */
-	bool ours;	    /* a user's relation: to be reported */
-	char *name;	    /* "schema.name", quoted where SQL needs it */
-	int64_t size_bytes; /* with indexes and TOAST, as of the last look; for tables, else unknown */
+	uint32_t table_oid;  /* an index's table, else 0 */
+	uint32_t filenode;   /* 0: none */
+	char kind;	     /* pg_class.relkind */
+	bool ours;	     /* a user's relation: to be reported */
+	char *name;	     /* "schema.name", quoted where SQL needs it */
+	int64_t size_bytes;  /* with indexes and TOAST, as of the last look; for tables, else unknown */
+	int64_t rows_before; /* the backend's count of rows read, before the statement at hand */
 	UT_hash_handle hh;
 };
 

@@ -46,7 +46,6 @@ struct runner {
 	struct held_lock *held; /* strongest mode on each relation, from the statements before */
 	size_t held_count;
 	size_t held_capacity;
-	int64_t rows_before; /* scanned by the statements before */
 };
 
 /* What is asked on the migration's own connection before COMMIT. 5 columns behind RELATION_COLUMNS. */
@@ -311,6 +310,48 @@ static bool row_is_repeated(const PGresult *result, int row)
 	return false;
 }
 
+/* Rows read from one relation since begin_counting() or the statement before. */
+static int64_t count_rows(struct runner *runner, const PGresult *result, int row)
+{
+	struct relation *relation =
+		relation_table_find(&runner->relations, (uint32_t)pg_conn_int(result, row, COLUMN_OID, 0));
+	int64_t now = pg_conn_int(result, row, COLUMN_ROWS, 0);
+	if (!relation || PQgetisnull(result, row, COLUMN_ROWS))
+		return 0;
+	/* fewer than before: the backend has handed its counts in meanwhile, and began anew */
+	int64_t fresh = now >= relation->rows_before ? now - relation->rows_before : now;
+	relation->rows_before = now;
+	return fresh;
+}
+
+/*
+ * A backend's pg_stat_xact counts go back to when it last handed them in, at most once a second, not to the
+ * transaction's start. So they are handed in now; where that cannot be asked for (before 15) they are read.
+ */
+static void begin_counting(struct runner *runner)
+{
+	struct error ignored = ERROR_INIT;
+	PGresult *result = NULL;
+	for (struct relation *relation = runner->relations.by_oid; relation; relation = relation->hh.next)
+		relation->rows_before = 0;
+	if (PQserverVersion(runner->run.conn) >= 150000) {
+		(void)run_own(runner, "SELECT pg_catalog.pg_stat_force_next_flush()");
+		return;
+	}
+	if (pg_conn_query(runner->run.conn,
+			  "SELECT oid, r FROM (SELECT oid, pg_catalog.pg_stat_get_xact_tuples_returned(oid) AS r"
+			  " FROM pg_catalog.pg_class WHERE relkind IN ('r', 'm', 't') AND oid >= 16384) c WHERE r > 0",
+			  "rows read", &result, &ignored) != 0)
+		return;
+	for (int i = 0; i < PQntuples(result); i++) {
+		struct relation *relation =
+			relation_table_find(&runner->relations, (uint32_t)pg_conn_int(result, i, 0, 0));
+		if (relation)
+			relation->rows_before = pg_conn_int(result, i, 1, 0);
+	}
+	PQclear(result);
+}
+
 static void take_measured(struct runner *runner, struct ledger_statement *statement, const PGresult *result)
 {
 	struct size_sum sum = {0};
@@ -318,13 +359,12 @@ static void take_measured(struct runner *runner, struct ledger_statement *statem
 	for (int i = 0; i < PQntuples(result); i++) {
 		if (row_is_repeated(result, i)) /* another mode on the same relation */
 			continue;
-		rows += pg_conn_int(result, i, COLUMN_ROWS, 0);
 		take_measured_row(runner, statement, result, i, &sum);
+		rows += count_rows(runner, result, i);
 	}
 	add_measured_locks(runner, statement, result);
 	statement->size_delta_bytes = sum.unknown ? INT64_MIN : sum.delta_bytes;
-	statement->rows_scanned = rows > runner->rows_before ? rows - runner->rows_before : 0;
-	runner->rows_before = rows;
+	statement->rows_scanned = rows;
 }
 
 /* Asks the migration's own backend what it holds. False when it could not be told. */
@@ -404,7 +444,6 @@ static void end_transaction(struct runner *runner, int64_t end_ns)
 	}
 	runner->first_statement = NO_STATEMENT;
 	runner->held_count = 0;
-	runner->rows_before = 0;
 	ledger->end_ns = end_ns;
 }
 
@@ -482,8 +521,10 @@ static enum statement_outcome run_statement(struct runner *runner, const struct 
 	enum manner manner = choose_manner(from->sql, in_block);
 	char *sql = mem_strndup(from->sql.p, from->sql.len);
 	const struct safe_message_place place = {.sql = from->sql, .line = from->line};
-	if (!in_block)
+	if (!in_block) {
 		relation_table_measure(&runner->relations, runner->run.probe, from->sql);
+		begin_counting(runner);
+	}
 	int64_t wal_before = wal_position(runner);
 	struct ledger_statement *statement = ledger_add_statement(runner->ledger);
 	statement->file = mem_strdup(from->file);

@@ -259,16 +259,15 @@ static void test_waits(void **state)
 	const struct ledger_lock *lock = find_lock(0, "public.other");
 	assert_non_null(lock);
 	assert_string_equal(lock->mode, "AccessExclusiveLock");
-	assert_true(lock->waited_ns > 200 * NS_PER_MS);
-	assert_true(lock->waited_ns < 300 * NS_PER_MS);
+	assert_true(lock->waited_ns > 150 * NS_PER_MS); /* connecting takes its part of the 300 ms */
+	assert_true(lock->waited_ns < 310 * NS_PER_MS);
 	assert_true(lock->acquired_ns >= ledger.statements[0].start_ns + lock->waited_ns - NS_PER_MS);
-	assert_true(lock->released_ns - lock->acquired_ns < 60 * NS_PER_MS);
+	assert_true(lock->released_ns - lock->acquired_ns < 150 * NS_PER_MS);
 
 	/* never had: it waited, and blocked those behind it, until its lock_timeout */
 	assert_int_equal(pg_server_sql(holder.conn, "BEGIN; SELECT count(*) FROM other"), 0);
 	holder.hold_ns = 400 * NS_PER_MS;
 	assert_int_equal(pthread_create(&thread, NULL, hold_lock, &holder), 0);
-	PGconn *idle = NULL;
 	struct error err = ERROR_INIT;
 	struct migration migration;
 	migration_init(&migration);
@@ -284,9 +283,8 @@ static void test_waits(void **state)
 	lock = find_lock(1, "public.other");
 	assert_non_null(lock);
 	assert_string_equal(lock->mode, "AccessExclusiveLock");
-	assert_true(lock->waited_ns > 150 * NS_PER_MS && lock->waited_ns < 220 * NS_PER_MS);
+	assert_true(lock->waited_ns > 120 * NS_PER_MS && lock->waited_ns < 260 * NS_PER_MS);
 	assert_int_equal(lock->released_ns, lock->acquired_ns);
-	PQfinish(idle);
 	PQfinish(holder.conn);
 }
 
