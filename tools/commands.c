@@ -19,27 +19,13 @@ const struct option common_options[] = {
 };
 
 const struct command *const commands[] = {
-#if __has_include("cmd_create_replay.c")
 	&cmd_create_replay,
-#endif
-#if __has_include("cmd_show_replay.c")
 	&cmd_show_replay,
-#endif
-#if __has_include("cmd_run_replay.c")
 	&cmd_run_replay,
-#endif
-#if __has_include("cmd_compare.c")
 	&cmd_compare,
-#endif
-#if __has_include("cmd_report.c")
 	&cmd_report,
-#endif
-#if __has_include("cmd_test_migration.c")
 	&cmd_test_migration,
-#endif
-#if __has_include("cmd_demo.c")
 	&cmd_demo,
-#endif
 	&cmd_help,	     &cmd_version, NULL,
 };
 
