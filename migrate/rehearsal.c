@@ -16,6 +16,7 @@
 
 #include <pthread.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define START_DELAY_NS (1 * NS_PER_S)	 /* from having everything ready to the common start */
 #define LOOK_NS	       (100 * NS_PER_MS) /* how often the progress is shown */
@@ -109,10 +110,42 @@ static int check_targets(struct rehearsal *r, struct error *err)
 	return rc;
 }
 
+/* More load: an amplified file in place of the recorded one. It has no name once it is open: it holds literals. */
+static int amplify_file(struct rehearsal *r, struct error *err)
+{
+	struct amplify_counts counts;
+	struct replay_file *more = NULL;
+	const char *base = getenv("TMPDIR");
+	char *folder = mem_printf("%s/rehearse-amplify.XXXXXX", base && *base ? base : "/var/tmp");
+	if (!mkdtemp(folder)) {
+		int rc = error_set_errno(err, ERR_INTERNAL, "%s: cannot make a temporary folder", folder);
+		free(folder);
+		return rc;
+	}
+	char *path = run_dir_path(folder, "amplified.replay");
+	int rc = amplify_write(r->file, &r->options->amplify, path, &counts, err);
+	if (rc == 0)
+		rc = replay_file_open(path, &more, err);
+	(void)unlink(path);
+	(void)rmdir(folder);
+	if (rc == 0) {
+		log_info("amplified %u times: %llu more items; the copies leave out %llu that may write",
+			 r->options->amplify.times, (unsigned long long)counts.copied,
+			 (unsigned long long)counts.left_out);
+		replay_file_free(r->file);
+		r->file = more;
+	}
+	free(path);
+	free(folder);
+	return rc;
+}
+
 static int open_file(struct rehearsal *r, struct error *err)
 {
 	const struct rehearsal_options *o = r->options;
 	int rc = replay_file_open(o->replay_path, &r->file, err);
+	if (rc == 0 && o->amplify.times > 1)
+		rc = amplify_file(r, err);
 	if (rc < 0)
 		return rc;
 	if (r->with_migration && o->speed <= 0)
@@ -342,6 +375,12 @@ static json_t *describe_run(const struct rehearsal *r, int64_t end_ns)
 				 (json_int_t)r->schedule.max_open, "span_s", ns_to_s(r->schedule.last_due_ns));
 	(void)json_object_set_new(file, "capture", json_deep_copy(replay_file_capture(r->file)));
 	(void)json_object_set_new(run, "replay_file", file);
+	if (r->options->amplify.times > 1)
+		(void)json_object_set_new(run, "amplify",
+					  json_pack("{s:i, s:f, s:I, s:b}", "times", (int)r->options->amplify.times,
+						    "jitter_s", ns_to_s(r->options->amplify.jitter_ns), "seed",
+						    (json_int_t)r->options->amplify.seed, "writes",
+						    r->options->amplify.writes));
 	json_t *lanes = json_object();
 	for (int i = 0; i < r->lane_count; i++)
 		(void)json_object_set_new(lanes, lane_names[i], lane_stats_to_json(&r->stats[i]));

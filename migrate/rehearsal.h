@@ -7,6 +7,7 @@
 #ifndef REHEARSAL_H
 #define REHEARSAL_H
 
+#include "amplify.h"
 #include "error.h"
 #include "lane.h"
 #include "migration.h"
@@ -37,14 +38,15 @@ struct rehearsal_options {
 	int64_t migrate_at_ns;		   /* in the file's time; negative: half of what is replayed */
 	int64_t start_at_ns;		   /* part of the file; stop_at_ns 0: to its end */
 	int64_t stop_at_ns;
-	double speed;		       /* 0: all at once */
-	int64_t skip_idle_ns;	       /* schedule.h */
-	uint32_t max_sessions;	       /* schedule.h */
-	int64_t stall_timeout_ns;      /* lane.h */
-	int64_t drain_timeout_ns;      /* lane.h; does not run while the migration does */
-	int64_t migration_timeout_ns;  /* 0 for none */
-	int64_t sample_interval_ns;    /* of the lock watch, 0 for its own */
-	struct lane_name_map user_map; /* lane.h */
+	double speed;			/* 0: all at once */
+	int64_t skip_idle_ns;		/* schedule.h */
+	uint32_t max_sessions;		/* schedule.h */
+	int64_t stall_timeout_ns;	/* lane.h */
+	int64_t drain_timeout_ns;	/* lane.h; does not run while the migration does */
+	int64_t migration_timeout_ns;	/* 0 for none */
+	int64_t sample_interval_ns;	/* of the lock watch, 0 for its own */
+	struct amplify_options amplify; /* amplify.h; times 0 or 1: as recorded */
+	struct lane_name_map user_map;	/* lane.h */
 	struct lane_name_map database_map;
 	bool check_results;
 	uint32_t workers; /* threads a lane, 0 means 1 */

@@ -21,7 +21,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct {
 	bool active;
-	bool drawn; /* a bar stands on the terminal's last line */
+	bool drawn;	   /* a bar stands on the terminal's last lines */
+	int drawn_details; /* lines below it */
+	char detail[1024];
 	char what[80];
 	char unit[16];
 	double unit_size;
@@ -33,9 +35,12 @@ static struct {
 
 static void erase_bar(void)
 {
-	if (progress.drawn)
+	if (progress.drawn && progress.drawn_details > 0)
+		(void)fprintf(stderr, "\r\033[%dA\033[J", progress.drawn_details);
+	else if (progress.drawn)
 		(void)fputs("\r\033[K", stderr);
 	progress.drawn = false;
+	progress.drawn_details = 0;
 }
 
 static void print_line(const char *prefix, const char *line)
@@ -140,6 +145,8 @@ void output_progress_begin(const char *what, const char *unit, double unit_size)
 	progress.begin_ns = clock_mono_ns();
 	progress.next_ns = progress.begin_ns + (settings.terminal ? 1 : 10) * NS_PER_S;
 	progress.drawn = false;
+	progress.drawn_details = 0;
+	progress.detail[0] = '\0';
 	progress.active = !settings.quiet;
 	(void)pthread_mutex_unlock(&lock);
 }
@@ -184,6 +191,23 @@ static void draw_progress(int64_t now_ns)
 		      progress.unit, time_text);
 }
 
+static void draw_detail(void)
+{
+	for (const char *line = progress.detail; *line;) {
+		size_t len = strcspn(line, "\n");
+		(void)fprintf(stderr, settings.terminal ? "\n%.*s" : "  | %.*s", (int)len, line);
+		progress.drawn_details++;
+		line += len + (line[len] == '\n');
+	}
+}
+
+void output_progress_detail(const char *lines)
+{
+	(void)pthread_mutex_lock(&lock);
+	(void)snprintf(progress.detail, sizeof(progress.detail), "%s", lines);
+	(void)pthread_mutex_unlock(&lock);
+}
+
 void output_progress(int64_t done, int64_t total)
 {
 	int64_t now_ns = clock_mono_ns();
@@ -191,9 +215,9 @@ void output_progress(int64_t done, int64_t total)
 	progress.done = done;
 	progress.total = total;
 	if (progress.active && now_ns >= progress.next_ns) {
-		if (settings.terminal)
-			(void)fputs("\r\033[K", stderr);
+		erase_bar();
 		draw_progress(now_ns);
+		draw_detail();
 		progress.drawn = settings.terminal;
 		if (!settings.terminal)
 			(void)fputc('\n', stderr);

@@ -36,6 +36,11 @@ void output_error(const struct error *err);
 void output_progress_begin(const char *what, const char *unit, double unit_size);
 /* total 0 or less: not known. Cheap enough to be called often: it draws ten times a second at most. */
 void output_progress(int64_t done, int64_t total);
+/*
+ * Lines to stand below the bar from its next drawing on (at most six, parted by line ends; "" for none); where stderr
+ * is no terminal they follow in the same line.
+ */
+void output_progress_detail(const char *lines);
 void output_progress_end(void);
 
 #endif

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "interrupt.h"
 #include "mem.h"
+#include "metrics.h"
 #include "num.h"
 #include "output.h"
 
@@ -53,6 +54,10 @@ int rehearsal_args_apply(const struct rehearsal_args *args, struct rehearsal_opt
 	options->max_sessions = (uint32_t)args->max_sessions;
 	options->workers = (uint32_t)args->workers;
 	options->check_results = args->check_results;
+	options->amplify = (struct amplify_options){.times = (uint32_t)args->amplify,
+						    .jitter_ns = args->amplify_jitter_ns,
+						    .seed = (uint64_t)args->seed,
+						    .writes = args->amplify_writes};
 	options->start_at_ns = args->start_at_ns;
 	options->stop_at_ns = args->stop_at_ns;
 	options->drain_timeout_ns = args->drain_timeout_ns;
@@ -69,16 +74,60 @@ int rehearsal_args_apply(const struct rehearsal_args *args, struct rehearsal_opt
 		rc = read_map("user-map", &args->user_map, &options->user_map, err);
 	if (rc == 0)
 		rc = read_map("database-map", &args->database_map, &options->database_map, err);
+	if (rc == 0 && args->metrics_listen)
+		rc = metrics_listen(args->metrics_listen, err);
 	return rc;
+}
+
+/* What the live view remembers between two looks: a rate needs two. */
+static struct {
+	int64_t at_ns;
+	uint64_t statements[2];
+	double rate[2];
+} view;
+
+static void update_rates(const struct rehearsal_progress *p)
+{
+	double seconds = ns_to_s(p->now_ns - view.at_ns);
+	if (p->now_ns >= view.at_ns && seconds < 1)
+		return;
+	for (int i = 0; i < p->lane_count; i++) {
+		uint64_t done = p->lanes[i].statements_done;
+		bool same_run = seconds > 0 && done >= view.statements[i];
+		view.rate[i] = same_run ? (double)(done - view.statements[i]) / seconds : 0;
+		view.statements[i] = done;
+	}
+	view.at_ns = p->now_ns;
+}
+
+/* Both lanes side by side: statements a second, the last second's p99 and lag, errors, and who waits for a lock. */
+static void format_view(const struct rehearsal_progress *p, struct strbuf *out)
+{
+	static const char *const names[2] = {"baseline", "migrating"};
+	for (int i = 0; i < p->lane_count; i++) {
+		const struct lane_progress *lane = &p->lanes[i];
+		strbuf_addf(out, "%s%-9s %7.0f stmt/s  p99 %8.1f ms  lag %6.2f ms  %llu errors  %u waiting",
+			    i ? "\n" : "", names[i], view.rate[i], ns_to_ms(lane->latency_p99_ns),
+			    ns_to_ms(lane->lag_p99_ns), (unsigned long long)lane->errors, p->waiting[i]);
+	}
+	if (p->migration_running)
+		strbuf_addf(out, "\nmigration: statement %u is running", p->migration_statement);
 }
 
 void rehearsal_show_progress(void *context, const struct rehearsal_progress *progress)
 {
 	(void)context;
 	uint64_t done = UINT64_MAX;
+	struct strbuf text;
+	strbuf_init(&text, 1000);
 	for (int i = 0; i < progress->lane_count; i++)
 		done = progress->lanes[i].items_done < done ? progress->lanes[i].items_done : done;
+	update_rates(progress);
+	format_view(progress, &text);
+	output_progress_detail(text.data);
 	output_progress((int64_t)done, (int64_t)progress->item_count);
+	metrics_update(progress);
+	strbuf_release(&text);
 }
 
 static double number_at(const json_t *lane, const char *object, const char *name)

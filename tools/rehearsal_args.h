@@ -18,6 +18,11 @@ struct rehearsal_args {
 	struct option_list user_map;
 	struct option_list database_map;
 	bool check_results;
+	int64_t amplify;
+	int64_t amplify_jitter_ns;
+	int64_t seed;
+	bool amplify_writes;
+	const char *metrics_listen;
 	int64_t workers;
 	int64_t skip_idle_ns;
 	int64_t max_sessions;
@@ -47,6 +52,17 @@ struct rehearsal_args {
 			 "connect sessions of database FROM to TO"),                                                   \
 		OPT_FLAG(0, "check-results", &(args).check_results,                                                    \
 			 "digest the rows of every result, to compare the lanes'"),                                    \
+		OPT_STRING(0, "metrics-listen", &(args).metrics_listen, "[ADDRESS:]PORT",                              \
+			   "serve Prometheus metrics at /metrics while the replay runs; the address is 127.0.0.1 "     \
+			   "unless given"),                                                                            \
+		OPT_INT(0, "amplify", &(args).amplify, "N", "send each session N times; copies only read",             \
+			.standard = "1", .min = 1, .max = 1000),                                                       \
+		OPT_DURATION(0, "amplify-jitter", &(args).amplify_jitter_ns, "TIME",                                   \
+			     "copies start up to so much later", .standard = "1s"),                                    \
+		OPT_FLAG(0, "amplify-writes", &(args).amplify_writes,                                                  \
+			 "copies write too: statements that the application never sent twice"),                        \
+		OPT_INT(0, "seed", &(args).seed, "N", "decides the copies' jitter; the same seed gives the same run",  \
+			.standard = "1"),                                                                              \
 		OPT_INT(0, "workers", &(args).workers, "N", "threads for each lane", .standard = "1", .min = 1,        \
 			.max = 64),                                                                                    \
 		OPT_DURATION(0, "skip-idle", &(args).skip_idle_ns, "TIME", "cut a time without any item to this",      \
