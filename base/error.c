@@ -17,6 +17,9 @@ static void flatten(char *text)
 }
 
 static int set_from_list(struct error *err, enum error_code code, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+
+static int set_from_list(struct error *err, enum error_code code, const char *format, va_list args)
 {
 	err->code = (int)code;
 	(void)vsnprintf(err->text, sizeof(err->text), format, args);

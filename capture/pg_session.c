@@ -627,8 +627,9 @@ static int add_failed(struct pg_sessions *sessions, struct session *session, con
 	struct pg_parameters parameters = {0};
 	if (prepared || event->parameters.len > 0 || use.parameter_max > 0) {
 		item.kind = ITEM_EXECUTE;
+		/* The bind's own DETAIL first: an error's context has a limit of its own. */
 		struct span detail = event->parameters;
-		if (detail.len == 0 && was_bound)
+		if (was_bound && extended->parameters.len > 0)
 			detail = (struct span){extended->parameters.data, extended->parameters.len};
 		if (!read_parameters(sessions, session, detail, &use, &item, &parameters))
 			return 0;
@@ -669,8 +670,7 @@ static int on_error(struct pg_sessions *sessions, struct session *session, const
 		return on_fatal(sessions, session, record, err);
 	if (event->fatal)
 		session->fatal_ns = record->time_ns;
-	if (pending->set && pending->awaits && pending->text_hash == hash_span(event->text) &&
-	    (event->text.len > 0 || !event->fatal)) {
+	if (pending->set && pending->awaits && !event->at_bind && pending->text_hash == hash_span(event->text)) {
 		pending->head.sqlstate = record_sqlstate(record);
 		pending->awaits = false;
 		if (event->by_user)

@@ -240,6 +240,30 @@ static void read_log(const struct log_record *record, struct pg_event *event)
 	}
 }
 
+/*
+ * The context's line about the portal: "unnamed portal with parameters: $1 = …" (13 and later, with
+ * log_parameter_max_length_on_error), or "portal "C_1" parameter $1 = …", when that value could not be read.
+ */
+static void read_context(struct span context, struct pg_event *event)
+{
+	while (context.len > 0) {
+		const char *end = memchr(context.p, '\n', context.len);
+		struct span line = {context.p, end ? (size_t)(end - context.p) : context.len};
+		if (span_starts_with(line, "unnamed portal") || span_starts_with(line, "portal \"") ||
+		    span_starts_with(line, "extended query")) {
+			static const char mark[] = " with parameters: ";
+			const char *at = memmem(line.p, line.len, mark, sizeof(mark) - 1);
+			/* values may hold line ends: the parameters go on to the context's end */
+			if (at)
+				event->parameters = skip_prefix(context, (size_t)(at - context.p) + sizeof(mark) - 1);
+			else
+				event->at_bind = memmem(line.p, line.len, " parameter $", 12) != NULL;
+			return;
+		}
+		context = skip_prefix(context, line.len + (end != NULL));
+	}
+}
+
 static void read_error(const struct log_record *record, struct pg_event *event)
 {
 	if (!is_client(record) && !span_equal_str(record->backend_type, "not initialized")) {
@@ -256,19 +280,7 @@ static void read_error(const struct log_record *record, struct pg_event *event)
 	/* 57014 is also a statement timeout and a client's own "COPY from stdin failed". */
 	event->by_user = span_equal_str(record->sqlstate, "57014") &&
 			 span_equal_str(record->message, "canceling statement due to user request");
-	/* "unnamed portal with parameters: $1 = …", from log_parameter_max_length_on_error (13 and later) */
-	static const char mark[] = " with parameters: ";
-	struct span context = record->context;
-	const char *at = context.len ? memmem(context.p, context.len, mark, sizeof(mark) - 1) : NULL;
-	if (at) {
-		event->parameters = skip_prefix(context, (size_t)(at - context.p) + sizeof(mark) - 1);
-		/* further lines of context stand behind it or before it */
-		const char *before = memrchr(context.p, '\n', (size_t)(at - context.p));
-		struct span line = skip_prefix(context, before ? (size_t)(before - context.p) + 1 : 0);
-		if (!span_starts_with(line, "unnamed portal") && !span_starts_with(line, "portal \"") &&
-		    !span_starts_with(line, "extended query"))
-			event->parameters = (struct span){NULL, 0};
-	}
+	read_context(record->context, event);
 }
 
 void pg_statement_read(const struct log_record *record, struct pg_event *event)
@@ -352,6 +364,8 @@ static const char *read_number(const char *p, const char *end, uint32_t expected
 bool pg_parameters_read(struct span text, struct arena *arena, struct pg_parameters *out)
 {
 	*out = (struct pg_parameters){0};
+	if (text.len == 0)
+		return true;
 	uint32_t capacity = 0;
 	const char *p = text.p;
 	const char *end = text.p + text.len;
@@ -382,7 +396,7 @@ bool pg_parameters_read(struct span text, struct arena *arena, struct pg_paramet
 			return false;
 		}
 		out->count++;
-		if (end - p >= 2 && memcmp(p, ", ", 2) == 0)
+		if (end - p > 2 && memcmp(p, ", ", 2) == 0)
 			p += 2;
 		else if (p < end)
 			return false;

@@ -37,6 +37,7 @@ struct pg_event {
 	struct span parameters; /* the DETAIL behind "parameters: ", or empty */
 	bool fatal;
 	bool by_user; /* an ERROR: canceled by the user's request */
+	bool at_bind; /* an ERROR: while values were bound, so before the statement was logged */
 };
 
 void pg_statement_read(const struct log_record *record, struct pg_event *event);
