@@ -9,7 +9,7 @@ packages_run=postgresql
 for program in /usr/lib/postgresql/*/bin/pgbench; do
 	[ -x "$program" ] && [ -x "${program%pgbench}initdb" ] && packages_run=
 done
-packages_test="valgrind clang clang-format"
+packages_test="valgrind clang clang-format python3"
 
 # Those of the names given that dpkg does not know as installed.
 packages_missing()

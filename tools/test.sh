@@ -12,7 +12,6 @@ passed=0
 failed=0
 logs=build/test-logs
 jobs=$(nproc)
-fuzz_seconds=${FUZZ_SECONDS:-10}
 
 say()
 {
@@ -36,16 +35,17 @@ check()
 	fi
 }
 
+# build PRESET [--target TARGETS…]
 build()
 {
-	cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs"
+	cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs" "${@:2}"
 }
 
 # suite PRESET LABELS: CTest's tests, each counted by itself.
 suite()
 {
 	local preset=$1 labels=$2 log=$logs/ctest-$1.log ok bad
-	ctest --preset "$preset" -L "$labels" -LE slow --no-tests=error </dev/null >"$log" 2>&1
+	ctest --test-dir "build/$preset" --output-on-failure -L "$labels" -LE slow --no-tests=error </dev/null >"$log" 2>&1
 	local code=$?
 	ok=$(grep -c '^ *[0-9]*/[0-9]* Test .* Passed ' "$log")
 	bad=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*' "$log")
@@ -102,17 +102,10 @@ fi
 if check "build asan" build asan; then
 	suite asan 'unit|pg'
 fi
-if command -v clang >/dev/null && compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null; then
-	if check "build fuzz" build fuzz; then
-		for program in build/fuzz/bin/fuzz_*; do
-			name=$(basename "$program")
-			corpus=$(mktemp -d)
-			seeds=()
-			[ -d "tests/fuzz/corpus/${name#fuzz_}" ] && seeds=("tests/fuzz/corpus/${name#fuzz_}")
-			check "$name ($fuzz_seconds s)" "$program" -max_total_time="$fuzz_seconds" -rss_limit_mb=2048 \
-				-artifact_prefix="$logs/" "$corpus" "${seeds[@]}"
-			rm -rf "$corpus"
-		done
+if compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null; then
+	mapfile -t fuzzers < <(basename -s .c tests/fuzz/fuzz_*.c)
+	if check "build fuzz" build fuzz --target "${fuzzers[@]}"; then
+		suite fuzz fuzz
 	fi
 fi
 say "$passed passed, $failed failed"
