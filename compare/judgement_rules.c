@@ -118,6 +118,7 @@ static void apply_error_rules(struct judgement *j)
 		const char *name = error_rule(e->kind);
 		const char *text = judgement_fingerprint_text(j, e->fingerprint);
 		sqlstate_unpack(e->sqlstate, code);
+		bool evidence = e->kind == ERROR_LOCK_VICTIM && e->with_lock_evidence;
 		char *entity = mem_printf("%s %s", code, text);
 		char *head = judgement_sql_head(text);
 		struct rule_result *r = add_rule(j, name, entity, (double)e->count);
@@ -125,7 +126,9 @@ static void apply_error_rules(struct judgement *j)
 			seen[k] |= strcmp(name, names[k]) == 0;
 		if (r->result != THRESHOLD_PASS)
 			r->sentence = mem_printf(
-				"`%s` fails with %s on the migrated schema: %llu time%s, first at %.2f s", head, code,
+				"`%s` %s %s%s: %llu time%s, first at %.2f s", head,
+				evidence ? "was ended with" : "fails with", code,
+				evidence ? " while it waited for the migration's lock" : " on the migrating lane",
 				(unsigned long long)e->count, MANY_PLURAL(e->count), ns_to_s(e->first_ns));
 		free(head);
 		free(entity);

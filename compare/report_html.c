@@ -45,20 +45,21 @@ static void cell_result(struct strbuf *out, const char *result)
 	strbuf_add_str(out, "</td>");
 }
 
-/* "a|b|c" as the head of a table, with the id of the heading that names it. */
+/* "a|#b|c" as the head of a table, # for a column of numbers, with the id of the heading that names it. */
 static void open_table(struct strbuf *out, const char *id, const char *heads)
 {
 	strbuf_addf(out,
-		    "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"%s\"><table><thead><tr><th "
-		    "scope=\"col\">",
+		    "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"%s\"><table><thead><tr>",
 		    id);
-	for (const char *p = heads; *p; p++) {
-		if (*p == '|')
-			strbuf_add_str(out, "</th><th scope=\"col\">");
-		else
-			strbuf_add_char(out, *p);
+	for (const char *p = heads; *p;) {
+		size_t len = strcspn(p, "|");
+		bool number = *p == '#';
+		strbuf_add_str(out, number ? "<th scope=\"col\" class=\"n\">" : "<th scope=\"col\">");
+		strbuf_add(out, p + number, len - number);
+		strbuf_add_str(out, "</th>");
+		p += len + (p[len] == '|');
 	}
-	strbuf_add_str(out, "</th></tr></thead><tbody>");
+	strbuf_add_str(out, "</tr></thead><tbody>");
 }
 
 static void close_table(struct strbuf *out)
@@ -314,7 +315,8 @@ static void add_stalls(const json_t *document, struct strbuf *out)
 		none(out, "Nobody waited for a lock of the migration.");
 	} else {
 		open_table(out, "stalls",
-			   "relation|lock|from|length|victims|timed out|waited|longest wait|who stood before them|seen "
+			   "relation|lock|#from|#length|#victims|#timed out|#waited|#longest wait|who stood before "
+			   "them|seen "
 			   "by");
 		json_array_foreach (stalls, i, item) {
 			strbuf_add_str(out, "<tr>");
@@ -346,7 +348,7 @@ static void add_stalls(const json_t *document, struct strbuf *out)
 	if (json_array_size(exposures) == 0)
 		return;
 	strbuf_add_str(out, "<h3 id=\"exposures\">Exposures: held long, and no recorded statement ran into it</h3>");
-	open_table(out, "exposures", "relation|lock|from|held");
+	open_table(out, "exposures", "relation|lock|#from|#held");
 	json_array_foreach (exposures, i, item) {
 		strbuf_add_str(out, "<tr>");
 		cell(out, html_text_of(item, "relation"));
@@ -368,7 +370,7 @@ static void add_errors(const json_t *document, struct strbuf *out)
 		none(out, "No statement failed, neither when it was recorded nor on either lane.");
 		return;
 	}
-	open_table(out, "errors", "SQLSTATE|kind|statement|recorded|baseline|migrating|first at|log line|result");
+	open_table(out, "errors", "SQLSTATE|kind|statement|#recorded|#baseline|#migrating|#first at|log line|result");
 	json_array_foreach (errors, i, e) {
 		strbuf_add_str(out, "<tr>");
 		cell(out, html_text_of(e, "sqlstate"));
@@ -424,8 +426,8 @@ static void add_query_row(const json_t *q, struct strbuf *out)
 static void add_queries(const json_t *document, struct strbuf *out)
 {
 	static const char *const heads =
-		"statement|window|n|ratio|95 % interval|0.5 to 20, logarithmic|p95 baseline|p95 "
-		"migrating|blocked|would have seen|result";
+		"statement|window|#n|#ratio|#95 % interval|0.5 to 20, logarithmic|#p95 baseline|#p95 "
+		"migrating|#blocked|#would have seen|result";
 	static const char *const titles[3] = {NULL, "Cannot tell", "Not slower"};
 	static const char *const ids[3] = {"queries", "queries-undecided", "queries-clear"};
 	heading(out, "queries", "Queries");
@@ -469,7 +471,7 @@ static void add_migration(const json_t *document, struct strbuf *out)
 		none(out, "There was no migration.");
 		return;
 	}
-	open_table(out, "migration", "statement|from|took|locks: mode, waited, held|rewrote|WAL|size|error");
+	open_table(out, "migration", "statement|#from|#took|locks: mode, waited, held|rewrote|#WAL|#size|error");
 	json_array_foreach (list, i, s) {
 		size_t k;
 		const json_t *item;
@@ -512,7 +514,7 @@ static void add_fidelity(const json_t *document, struct strbuf *out)
 	const json_t *item;
 	const json_t *fidelity = json_object_get(document, "fidelity");
 	heading(out, "fidelity", "Fidelity of the replay");
-	open_table(out, "fidelity", "figure|value|grade A from|unfit beyond|grade");
+	open_table(out, "fidelity", "figure|#value|#grade A from|#unfit beyond|grade");
 	json_array_foreach (json_object_get(fidelity, "figures"), i, item) {
 		strbuf_add_str(out, "<tr>");
 		cell(out, html_text_of(item, "name"));
@@ -524,7 +526,7 @@ static void add_fidelity(const json_t *document, struct strbuf *out)
 	}
 	close_table(out);
 	heading(out, "windows", "Windows");
-	open_table(out, "windows", "window|from|to|blocks|of");
+	open_table(out, "windows", "window|#from|#to|#blocks|#of");
 	json_array_foreach (json_object_get(document, "windows"), i, item) {
 		strbuf_add_str(out, "<tr>");
 		cell(out, html_text_of(item, "name"));
@@ -606,11 +608,11 @@ static void add_thresholds(const json_t *document, struct strbuf *out)
 	size_t i;
 	const json_t *rule;
 	heading(out, "thresholds", "Thresholds as evaluated");
-	open_table(out, "thresholds", "rule|of|value|levels|result|finding");
+	open_table(out, "thresholds", "rule|of|#value|levels|result|finding");
 	json_array_foreach (json_object_get(document, "rules"), i, rule) {
 		strbuf_add_str(out, "<tr>");
 		cell(out, html_text_of(rule, "name"));
-		strbuf_add_str(out, "<td><code>");
+		strbuf_add_str(out, *html_text_of(rule, "entity") ? "<td class=\"e\"><code>" : "<td><code>");
 		html_add_cut(out, html_text_of(rule, "entity"), 120);
 		strbuf_add_str(out, "</code></td><td class=\"n\">");
 		html_add_number(out, html_number_of(rule, "value"));

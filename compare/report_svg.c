@@ -133,7 +133,8 @@ static void add_bars(const struct figure *f, struct strbuf *out)
 		strbuf_addf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
 			    bar_class(mode), from, y + 2, width, BAR_HEIGHT - 5);
 		if (i < f->bars) {
-			bool left = from > WIDTH * 0.6;
+			/* About 6.5 units a character, 67 of them at most. */
+			bool left = from + width + 440 > WIDTH && from > 440;
 			strbuf_addf(out, "<text class=\"lbl\" x=\"%.1f\" y=\"%.1f\"%s>",
 				    left ? from - 5 : from + width + 5, y + BAR_HEIGHT - 6,
 				    left ? " text-anchor=\"end\"" : "");
@@ -230,7 +231,7 @@ static void add_errors(const struct figure *f, struct strbuf *out)
 	static const char *const lanes[2] = {"migrating", "baseline"};
 	for (int lane = 0; lane < 2; lane++) {
 		const json_t *list = series(f, "errors", lanes[lane]);
-		double y = f->p99_y + f->p99_h + (lane ? 14 : 4);
+		double y = f->p99_y + f->p99_h + (lane ? 20 : 10);
 		for (size_t i = 0; i < f->bins; i++) {
 			if (value_at(list, i) <= 0)
 				continue;
@@ -238,7 +239,7 @@ static void add_errors(const struct figure *f, struct strbuf *out)
 				    x_of(f, ((double)i + 0.5) * f->bin_s), y);
 		}
 	}
-	add_label(out, f->p99_y + f->p99_h + 14, "errors");
+	add_label(out, f->p99_y + f->p99_h + 23, "errors");
 }
 
 /* At most so many rows that a person can read: bins are put together, counts summed, the rest by its largest. */
@@ -286,7 +287,7 @@ void report_svg_timeline(const json_t *document, struct strbuf *out)
 	f.blocked_y = f.bars_y + BAR_HEIGHT * (double)f.bars + 24 + f.blocked_h;
 	f.p99_y = f.blocked_y + f.blocked_h + 26;
 	f.p99_h = 90;
-	f.height = f.p99_y + f.p99_h + 50;
+	f.height = f.p99_y + f.p99_h + 56;
 	strbuf_addf(out,
 		    "<div class=\"chart\"><svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"tl-t tl-d\">"
 		    "<title id=\"tl-t\">Stall timeline</title><desc id=\"tl-d\">Over %.1f seconds: the migration's "
