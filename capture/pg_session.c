@@ -28,6 +28,7 @@
 #define WAITED_NS	NS_PER_S /* deadlock_timeout's default */
 #define PARSE_GAP_NS	NS_PER_S /* a bind that comes later than this after its parse is another round */
 #define SLASH_NAMES_MAX 64
+#define CUT_MIN		16		    /* bytes */
 #define PENDING_KEEP	((size_t)64 * 1024) /* a session keeps no more memory than this between items */
 
 /* The item held back. */

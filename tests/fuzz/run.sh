@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# run.sh PROGRAM SECONDS: fuzzes in a temporary folder, from the seeds of seeds/NAME and the cases of cases/NAME, which
-# hold what once went wrong.
+# run.sh PROGRAM SECONDS: fuzzes in a temporary folder, from the seeds that make_corpus.py cuts from the unit tests' logs and
+# the cases of cases/NAME, which hold what once went wrong.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 program=$(realpath "$1")
