@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static struct {
@@ -160,17 +161,43 @@ static void format_seconds(double seconds, char *out, size_t size)
 		(void)snprintf(out, size, "%lld:%02lld", whole / 60, whole % 60);
 }
 
+/* A line on a terminal may not wrap, or it could not be erased: it is cut at the last column but one. */
+static void draw_line(const char *line, size_t len)
+{
+	struct winsize size = {0};
+	size_t room = len;
+	if (settings.terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
+		room = size.ws_col - 1U;
+	size_t bytes = 0;
+	for (size_t columns = 0; bytes < len; bytes++) {
+		columns += ((unsigned char)line[bytes] & 0xc0) != 0x80;
+		if (columns > room)
+			break;
+	}
+	(void)fwrite(line, 1, bytes, stderr);
+}
+
+/* "  60.1 MB/s"; nothing where time itself is what passes. */
+static void format_rate(double rate, char *out, size_t size)
+{
+	*out = '\0';
+	if (strcmp(progress.unit, "s") != 0)
+		(void)snprintf(out, size, "  %.1f %s/s", rate / progress.unit_size, progress.unit);
+}
+
 /* "parsing log  [=====>    ]  52 %  120/230 MB  60.1 MB/s  0:02 left" */
 static void draw_progress(int64_t now_ns)
 {
 	double elapsed_s = ns_to_s(now_ns - progress.begin_ns);
 	double rate = elapsed_s > 0 ? (double)progress.done / elapsed_s : 0;
 	double done = (double)progress.done / progress.unit_size;
-	char time_text[32];
+	char line[400], time_text[32], rate_text[64];
+	format_rate(rate, rate_text, sizeof(rate_text));
 	if (progress.total <= 0) {
 		format_seconds(elapsed_s, time_text, sizeof(time_text));
-		(void)fprintf(stderr, "%s  %.0f %s  %.1f %s/s  %s", progress.what, done, progress.unit,
-			      rate / progress.unit_size, progress.unit, time_text);
+		(void)snprintf(line, sizeof(line), "%s  %.0f %s%s  %s", progress.what, done, progress.unit, rate_text,
+			       time_text);
+		draw_line(line, strlen(line));
 		return;
 	}
 	double share = (double)progress.done / (double)progress.total;
@@ -186,16 +213,18 @@ static void draw_progress(int64_t now_ns)
 		format_seconds((double)(progress.total - progress.done) / rate, time_text, sizeof(time_text));
 	else
 		(void)snprintf(time_text, sizeof(time_text), "-:--");
-	(void)fprintf(stderr, "%s  [%s] %3.0f %%  %.0f/%.0f %s  %.1f %s/s  %s left", progress.what, bar, share * 100,
-		      done, (double)progress.total / progress.unit_size, progress.unit, rate / progress.unit_size,
-		      progress.unit, time_text);
+	(void)snprintf(line, sizeof(line), "%s  [%s] %3.0f %%  %.0f/%.0f %s%s  %s left", progress.what, bar,
+		       share * 100, done, (double)progress.total / progress.unit_size, progress.unit, rate_text,
+		       time_text);
+	draw_line(line, strlen(line));
 }
 
 static void draw_detail(void)
 {
 	for (const char *line = progress.detail; *line;) {
 		size_t len = strcspn(line, "\n");
-		(void)fprintf(stderr, settings.terminal ? "\n%.*s" : "  | %.*s", (int)len, line);
+		(void)fputs(settings.terminal ? "\n" : "  | ", stderr);
+		draw_line(line, len);
 		progress.drawn_details++;
 		line += len + (line[len] == '\n');
 	}

@@ -28,16 +28,21 @@ static int read_speed(const char *text, double *out, struct error *err)
 	return rc < 0 ? error_context(err, "--speed") : 0;
 }
 
-/* "from=to" entries as pairs. */
-static int read_map(const char *option, const struct option_list *list, struct lane_name_map *map, struct error *err)
+/* The maps' pairs: like the options that they come from, they live as long as the process. */
+static const char **user_pairs, **database_pairs;
+
+/* "from=to" entries as pairs, which *kept holds. */
+static int read_map(const char *option, const struct option_list *list, const char ***kept, struct lane_name_map *map,
+		    struct error *err)
 {
+	if (list->count == 0)
+		return 0;
 	const char **pairs = mem_zalloc(2 * list->count, sizeof(*pairs));
+	*kept = pairs;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *equals = strchr(list->items[i], '=');
-		if (!equals || equals == list->items[i] || !equals[1]) {
-			free(pairs);
+		if (!equals || equals == list->items[i] || !equals[1])
 			return error_set(err, ERR_USAGE, "--%s: '%s' is not FROM=TO", option, list->items[i]);
-		}
 		pairs[2 * i] = mem_strndup(list->items[i], (size_t)(equals - list->items[i]));
 		pairs[2 * i + 1] = equals + 1;
 	}
@@ -71,9 +76,9 @@ int rehearsal_args_apply(const struct rehearsal_args *args, struct rehearsal_opt
 	if (rc == 0 && args->migrate_at && num_parse_duration(args->migrate_at, &options->migrate_at_ns, err) < 0)
 		rc = error_context(err, "--migrate-at");
 	if (rc == 0)
-		rc = read_map("user-map", &args->user_map, &options->user_map, err);
+		rc = read_map("user-map", &args->user_map, &user_pairs, &options->user_map, err);
 	if (rc == 0)
-		rc = read_map("database-map", &args->database_map, &options->database_map, err);
+		rc = read_map("database-map", &args->database_map, &database_pairs, &options->database_map, err);
 	if (rc == 0 && args->metrics_listen)
 		rc = metrics_listen(args->metrics_listen, err);
 	return rc;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing (Debian packages), builds with warnings as errors, and runs every test: unit, golden and
-# PostgreSQL tests, unit and PostgreSQL tests once more under AddressSanitizer and UBSan, the unit tests under valgrind,
+# PostgreSQL tests, all of them once more under AddressSanitizer and UBSan, the unit tests under valgrind,
 # a short round of each fuzz target, and a look at the formatting. Ends with one line, "N passed, N failed"; the exit
 # code is 0 when nothing failed. Logs are in build/test-logs.
 set -u
@@ -100,7 +100,7 @@ if check "build dev" build dev; then
 	done
 fi
 if check "build asan" build asan; then
-	suite asan 'unit|pg'
+	suite asan 'unit|golden|pg'
 fi
 if compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null; then
 	mapfile -t fuzzers < <(basename -s .c tests/fuzz/fuzz_*.c)
