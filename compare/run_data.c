@@ -94,6 +94,15 @@ static void load_locks(struct run_data *data)
 	}
 }
 
+static int compare_sessions(const void *a, const void *b)
+{
+	const struct run_session *x = a;
+	const struct run_session *y = b;
+	if (x->backend_pid != y->backend_pid)
+		return x->backend_pid < y->backend_pid ? -1 : 1;
+	return (x->opened_ns > y->opened_ns) - (x->opened_ns < y->opened_ns);
+}
+
 static void load_sessions(struct run_data *data, enum judge_lane lane)
 {
 	uint32_t n = run_log_session_count(data->logs[lane]);
@@ -101,6 +110,8 @@ static void load_sessions(struct run_data *data, enum judge_lane lane)
 	data->session_count[lane] = n;
 	for (uint32_t i = 0; i < n; i++)
 		data->sessions[lane][i] = *run_log_session(data->logs[lane], i);
+	if (n)
+		qsort(data->sessions[lane], n, sizeof(struct run_session), compare_sessions);
 }
 
 static int open_logs(struct run_data *data, struct error *err)

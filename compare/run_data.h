@@ -31,7 +31,7 @@ struct run_data {
 	struct run_log *logs[JUDGE_LANES];
 	struct lock_log locks[JUDGE_LANES];
 	bool has_locks[JUDGE_LANES];
-	struct run_session *sessions[JUDGE_LANES]; /* which backend served which session, and when */
+	struct run_session *sessions[JUDGE_LANES]; /* which backend served which session, and when; by pid */
 	size_t session_count[JUDGE_LANES];
 	struct ledger ledger;
 	bool has_ledger;

@@ -30,8 +30,9 @@ struct stall_judge {
 	struct claimed_wait *waits; /* by session, then start */
 	size_t wait_count;
 	size_t wait_capacity;
-	uint32_t *first_wait; /* by session of the replay file: its range in waits */
-	int64_t *debt_ns;     /* by session: delay that its earlier items took over from locks */
+	uint32_t *first_wait;	/* by session of the replay file: its range in waits */
+	int64_t *debt_ns;	/* by session: delay that its earlier items took over from locks */
+	unsigned char *is_root; /* by session: a stall\'s root */
 	struct stall *stalls;
 	size_t stall_count;
 	size_t stall_capacity;
@@ -75,13 +76,24 @@ static bool is_timeout(const struct run_record *r)
 	return strcmp(code, "57014") == 0 || strcmp(code, "55P03") == 0 || strcmp(code, "40P01") == 0;
 }
 
-/* The replayed session that the backend served at that time. A pid may have served several, one after another. */
+/*
+ * The replayed session that the backend served at that time. A pid may have served several, one after another; the rows
+ * are sorted by pid.
+ */
 static uint32_t find_session(const struct run_session *sessions, size_t count, int32_t pid, int64_t at_ns)
 {
-	for (size_t i = 0; i < count; i++) {
-		const struct run_session *s = &sessions[i];
-		if (s->backend_pid == pid && s->opened_ns <= at_ns + NS_PER_MS &&
-		    (s->closed_ns < 0 || s->closed_ns >= at_ns))
+	size_t low = 0;
+	size_t high = count;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (sessions[mid].backend_pid < pid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < count && sessions[low].backend_pid == pid; low++) {
+		const struct run_session *s = &sessions[low];
+		if (s->opened_ns <= at_ns + NS_PER_MS && (s->closed_ns < 0 || s->closed_ns >= at_ns))
 			return s->session;
 	}
 	return STALL_NO_SESSION;
@@ -306,6 +318,11 @@ static void index_sessions(struct stall_judge *judge)
 		qsort(judge->waits, judge->wait_count, sizeof(*judge->waits), compare_by_session);
 	judge->first_wait = mem_zalloc((size_t)judge->input.item_sessions + 1, sizeof(*judge->first_wait));
 	judge->debt_ns = mem_zalloc(judge->input.item_sessions, sizeof(*judge->debt_ns));
+	judge->is_root = mem_zalloc(judge->input.item_sessions, 1);
+	for (size_t i = 0; i < judge->stall_count; i++) {
+		if (judge->stalls[i].root.found && judge->stalls[i].root.session < judge->input.item_sessions)
+			judge->is_root[judge->stalls[i].root.session] = 1;
+	}
 	for (uint32_t s = 0; s <= judge->input.item_sessions; s++) {
 		while (next < judge->wait_count && judge->waits[next].session < s)
 			next++;
@@ -340,6 +357,7 @@ void stall_judge_free(struct stall_judge *judge)
 	free(judge->waits);
 	free(judge->first_wait);
 	free(judge->debt_ns);
+	free(judge->is_root);
 	free(judge->stalls);
 	free(judge->exposures);
 	free(judge);
@@ -391,7 +409,8 @@ void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t
 	int64_t sent = pair_sent_ns(pair, JUDGE_MIGRATING);
 	int64_t done = pair_done_ns(pair, JUDGE_MIGRATING);
 	size_t counted = NO_STALL;
-	note_root(judge, pair, sent, done);
+	if (judge->is_root[session])
+		note_root(judge, pair, sent, done);
 	for (uint32_t i = judge->first_wait[session]; i < judge->first_wait[session + 1]; i++) {
 		if (judge->waits[i].start_ns <= done)
 			*blocked_ns += hit(judge, &judge->waits[i], pair, sent, done, &counted);

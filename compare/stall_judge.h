@@ -61,7 +61,7 @@ struct stall_input {
 	const struct lock_log *locks;	       /* of the migrating lane; NULL when there is none that could be read */
 	const struct lock_log *baseline_locks; /* NULL: none */
 	const struct ledger *ledger;
-	const struct run_session *sessions; /* of the migrating lane */
+	const struct run_session *sessions; /* of the migrating lane, sorted by backend_pid */
 	size_t session_count;
 	uint32_t item_sessions; /* sessions of the replay file */
 	int64_t exposure_ns;	/* a lock held at least so long is an exposure */
@@ -88,7 +88,7 @@ const struct stall_control *stall_judge_other_waits(const struct stall_judge *ju
 uint64_t stall_judge_unmapped_waits(const struct stall_judge *judge);
 /* Why the sampler cannot be trusted for the migration's span, to be freed; NULL when it saw all of it. */
 char *stall_judge_blindness(const struct stall_judge *judge);
-/* Number of sessions that waited at a time bin, for the timeline: adds to counts[bins]. */
+/* Number of sessions that waited at a time bin, for the timeline: adds to counts[bins]. Sessions sorted as above. */
 void stall_judge_count_blocked(const struct lock_log *locks, const struct run_session *sessions, size_t session_count,
 			       int64_t bin_ns, uint32_t *counts, size_t bins);
 
