@@ -14,7 +14,7 @@
 static const struct column columns[] = {
 	COLUMN(struct run_record, late_ns), COLUMN(struct run_record, service_ns), COLUMN(struct run_record, lag_us),
 	COLUMN(struct run_record, rows),    COLUMN(struct run_record, sqlstate),   COLUMN(struct run_record, outcome),
-	COLUMN(struct run_record, flags),   COLUMN(struct run_record, reason),
+	COLUMN(struct run_record, flags),   COLUMN(struct run_record, reason),	   COLUMN(struct run_record, digest),
 };
 #define COLUMN_COUNT (sizeof(columns) / sizeof(columns[0]))
 

@@ -3,14 +3,9 @@
  * up or changes a plan.
  */
 #include "clock.h"
-#include "lane.h"
-#include "mem.h"
-#include "replay_builder.h"
-#include "run_log.h"
-#include "schedule.h"
 #include "sqlstate.h"
+#include "support_lane.h"
 #include "support_pg_server.h"
-#include "temp_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,62 +13,11 @@
 
 #include <cmocka.h>
 
-static struct temp_folder folder;
 static struct pg_server server;
-static struct run_record records[RUN_LOG_PAGE];
-static struct lane_stats stats;
 
-/* Replays lane.rpl; records and stats tell what happened. While it runs, during(context) is called. */
 static void replay(int64_t drain_timeout_ns, void (*during)(int64_t t0_ns))
 {
-	struct error err = ERROR_INIT;
-	struct replay_file *file;
-	struct schedule schedule;
-	struct lane *lane;
-	struct run_log *log;
-	uint32_t count;
-	assert_int_equal(replay_file_open(temp_folder_file(&folder, "lane.rpl"), &file, &err), 0);
-	struct schedule_options options = {.speed = 1};
-	assert_int_equal(
-		schedule_prepare(file, &options, temp_folder_file(&folder, ITEM_INDEX_FILE), NULL, &schedule, &err), 0);
-	struct lane_options lane_options = {.name = "baseline",
-					    .driver = &driver_pg,
-					    .url = server.url,
-					    .file = file,
-					    .schedule = &schedule,
-					    .run_log_path = temp_folder_file(&folder, "baseline.log"),
-					    .drain_timeout_ns = drain_timeout_ns};
-	assert_int_equal(lane_open(&lane_options, &lane, &err), 0);
-	int64_t t0_ns = clock_mono_ns() + 20 * NS_PER_MS;
-	assert_int_equal(lane_start(lane, t0_ns, &err), 0);
-	if (during)
-		during(t0_ns);
-	assert_int_equal(lane_wait(lane, &stats, &err), 0);
-	assert_int_equal(run_log_open(temp_folder_file(&folder, "baseline.log"), &log, &err), 0);
-	assert_int_equal(run_log_read_page(log, 0, records, &count, &err), 0);
-	run_log_free(log);
-	lane_free(lane);
-	schedule_release(&schedule);
-	replay_file_free(file);
-}
-
-static struct replay_builder *begin(int sessions)
-{
-	struct replay_builder *b = replay_builder_new(temp_folder_file(&folder, "lane.rpl"));
-	for (int i = 0; i < sessions; i++) {
-		uint32_t row = replay_builder_session(b, "postgres", "postgres");
-		replay_builder_connect(b, row, 0);
-	}
-	return b;
-}
-
-static void assert_outcome(uint32_t ordinal, enum run_outcome outcome, const char *sqlstate)
-{
-	char got[SQLSTATE_TEXT_MAX];
-	sqlstate_unpack(records[ordinal].sqlstate, got);
-	if (records[ordinal].outcome != outcome || strcmp(got, sqlstate) != 0)
-		fail_msg("item %u: outcome %d '%s', expected %d '%s'", ordinal, records[ordinal].outcome, got, outcome,
-			 sqlstate);
+	trial_replay(&(struct lane_trial){.url = server.url, .drain_timeout_ns = drain_timeout_ns, .during = during});
 }
 
 static void test_every_kind_of_statement(void **state)
@@ -82,7 +26,7 @@ static void test_every_kind_of_statement(void **state)
 	static const char *const insert[] = {"1", "it's\n", NULL};
 	static const char *const with_null[] = {"2", "\\N", NULL};
 	static const char *const wrong[] = {"x", "y", NULL};
-	struct replay_builder *b = begin(1);						     /* 0 */
+	struct replay_builder *b = trial_begin(1);					     /* 0 */
 	replay_builder_simple(b, 0, 50, "CREATE TEMP TABLE k (id int PRIMARY KEY, t text)"); /* 1 */
 	replay_builder_execute(b, 0, 51, "", "INSERT INTO k VALUES ($1, $2)", insert);	     /* 2 */
 	replay_builder_execute(b, 0, 52, "S_1", "INSERT INTO k VALUES ($1, $2)", with_null); /* 3 */
@@ -113,19 +57,19 @@ static void test_every_kind_of_statement(void **state)
 		[7] = {"42703", 0}, [8] = {"22012", 0}, [9] = {"25P02", 0}, [12] = {NULL, 2},	[13] = {"57014", 0},
 		[14] = {NULL, 1},   [16] = {NULL, 1},	[18] = {NULL, 5000}};
 	for (uint32_t i = 0; i < 21; i++) {
-		assert_outcome(i, expected[i].sqlstate ? RUN_ERROR : RUN_OK,
-			       expected[i].sqlstate ? expected[i].sqlstate : "");
-		assert_int_equal(records[i].rows, expected[i].rows);
+		trial_assert(i, expected[i].sqlstate ? RUN_ERROR : RUN_OK,
+			     expected[i].sqlstate ? expected[i].sqlstate : "");
+		assert_int_equal(trial_records[i].rows, expected[i].rows);
 	}
-	assert_true(records[9].flags & RUN_FAILED_TRANSACTION);
-	assert_int_equal(stats.items_sent, 21);
-	assert_int_equal(stats.items_error, 6);
+	assert_true(trial_records[9].flags & RUN_FAILED_TRANSACTION);
+	assert_int_equal(trial_stats.items_sent, 21);
+	assert_int_equal(trial_stats.items_error, 6);
 }
 
 static void test_cancel_hits_the_statement_before_it(void **state)
 {
 	(void)state;
-	struct replay_builder *b = begin(2);			/* 0, 1 */
+	struct replay_builder *b = trial_begin(2);		/* 0, 1 */
 	replay_builder_simple(b, 0, 50, "SELECT pg_sleep(20)"); /* 2 */
 	replay_builder_simple(b, 1, 51, "SELECT 1");		/* 3 */
 	replay_builder_cancel(b, 1, 60);			/* 4: nothing to cancel */
@@ -133,13 +77,13 @@ static void test_cancel_hits_the_statement_before_it(void **state)
 	replay_builder_simple(b, 0, 160, "SELECT 1");		/* 6 */
 	replay_builder_finish(b);
 	replay(NS_PER_S, NULL);
-	assert_outcome(2, RUN_ERROR, "57014");
-	assert_true(records[2].service_ns > 90 * NS_PER_MS && records[2].service_ns < 2 * NS_PER_S);
-	assert_outcome(3, RUN_OK, "");
-	assert_int_equal(records[4].outcome, RUN_SKIPPED);
-	assert_int_equal(records[4].reason, RUN_SKIP_NOTHING_TO_CANCEL);
-	assert_outcome(5, RUN_OK, "");
-	assert_outcome(6, RUN_OK, "");
+	trial_assert(2, RUN_ERROR, "57014");
+	assert_true(trial_records[2].service_ns > 90 * NS_PER_MS && trial_records[2].service_ns < 2 * NS_PER_S);
+	trial_assert(3, RUN_OK, "");
+	assert_int_equal(trial_records[4].outcome, RUN_SKIPPED);
+	assert_int_equal(trial_records[4].reason, RUN_SKIP_NOTHING_TO_CANCEL);
+	trial_assert(5, RUN_OK, "");
+	trial_assert(6, RUN_OK, "");
 }
 
 /* The second session waits for the first one's lock; the third goes on all the while. */
@@ -147,7 +91,7 @@ static void test_a_waiting_session_stops_no_other(void **state)
 {
 	(void)state;
 	assert_int_equal(pg_server_run(&server, "CREATE TABLE w (id int); INSERT INTO w VALUES (1)"), 0);
-	struct replay_builder *b = begin(3);			/* 0, 1, 2 */
+	struct replay_builder *b = trial_begin(3);		/* 0, 1, 2 */
 	replay_builder_simple(b, 0, 50, "BEGIN; LOCK TABLE w"); /* 3 */
 	replay_builder_simple(b, 1, 60, "SELECT * FROM w");	/* 4: waits until 400 */
 	replay_builder_simple(b, 1, 70, "SELECT 2");		/* 5: queues behind it */
@@ -156,14 +100,14 @@ static void test_a_waiting_session_stops_no_other(void **state)
 	replay_builder_simple(b, 0, 400, "COMMIT");		      /* 16 */
 	replay_builder_finish(b);
 	replay(NS_PER_S, NULL);
-	assert_int_equal(stats.items_ok, 17);
-	assert_true(records[4].service_ns > 300 * NS_PER_MS);
+	assert_int_equal(trial_stats.items_ok, 17);
+	assert_true(trial_records[4].service_ns > 300 * NS_PER_MS);
 	/* Item 5 was late by the database's fault, not ours: queue, not lag. */
-	assert_true(records[5].late_ns > 300 * NS_PER_MS);
-	assert_true(records[5].lag_us < 100000);
-	assert_true(run_record_latency_ns(&records[5]) > 300 * NS_PER_MS);
+	assert_true(trial_records[5].late_ns > 300 * NS_PER_MS);
+	assert_true(trial_records[5].lag_us < 100000);
+	assert_true(run_record_latency_ns(&trial_records[5]) > 300 * NS_PER_MS);
 	for (int i = 6; i < 16; i++)
-		assert_true(run_record_latency_ns(&records[i]) < 200 * NS_PER_MS);
+		assert_true(run_record_latency_ns(&trial_records[i]) < 200 * NS_PER_MS);
 	assert_int_equal(pg_server_run(&server, "DROP TABLE w"), 0);
 }
 
@@ -171,16 +115,16 @@ static void test_a_lock_that_is_never_released(void **state)
 {
 	(void)state;
 	assert_int_equal(pg_server_run(&server, "CREATE TABLE n (id int)"), 0);
-	struct replay_builder *b = begin(2);			/* 0, 1 */
+	struct replay_builder *b = trial_begin(2);		/* 0, 1 */
 	replay_builder_simple(b, 0, 50, "BEGIN; LOCK TABLE n"); /* 2 */
 	replay_builder_simple(b, 1, 60, "SELECT * FROM n");	/* 3: never ends */
 	replay_builder_simple(b, 1, 70, "SELECT 2");		/* 4: never sent */
 	replay_builder_finish(b);
 	replay(300 * NS_PER_MS, NULL);
-	assert_outcome(3, RUN_ERROR, SQLSTATE_UNFINISHED);
-	assert_true(records[3].flags & RUN_CENSORED);
-	assert_int_equal(records[4].reason, RUN_SKIP_BEHIND_UNFINISHED);
-	assert_int_equal(stats.censored, 1);
+	trial_assert(3, RUN_ERROR, SQLSTATE_UNFINISHED);
+	assert_true(trial_records[3].flags & RUN_CENSORED);
+	assert_int_equal(trial_records[4].reason, RUN_SKIP_BEHIND_UNFINISHED);
+	assert_int_equal(trial_stats.censored, 1);
 	assert_int_equal(pg_server_run(&server, "DROP TABLE n"), 0);
 }
 
@@ -195,7 +139,7 @@ static void terminate_sleepers(int64_t t0_ns)
 static void test_terminated_backends(void **state)
 {
 	(void)state;
-	struct replay_builder *b = begin(3);				     /* 0, 1, 2 */
+	struct replay_builder *b = trial_begin(3);			     /* 0, 1, 2 */
 	replay_builder_simple(b, 0, 50, "SELECT pg_sleep(30) /* victim */"); /* 3: dies at work */
 	replay_builder_simple(b, 1, 60, "SELECT 1 /* victim */");	     /* 4: its session dies idle */
 	replay_builder_simple(b, 0, 400, "SELECT 2");			     /* 5 */
@@ -204,14 +148,14 @@ static void test_terminated_backends(void **state)
 	replay_builder_disconnect(b, 0, 410);				     /* 8 */
 	replay_builder_finish(b);
 	replay(NS_PER_S, terminate_sleepers);
-	assert_outcome(3, RUN_ERROR, "57P01");
-	assert_outcome(4, RUN_OK, "");
+	trial_assert(3, RUN_ERROR, "57P01");
+	trial_assert(4, RUN_OK, "");
 	for (int i = 5; i <= 8; i++) {
 		if (i != 7)
-			assert_int_equal(records[i].reason, RUN_SKIP_SESSION_LOST);
+			assert_int_equal(trial_records[i].reason, RUN_SKIP_SESSION_LOST);
 	}
-	assert_outcome(7, RUN_OK, "");
-	assert_non_null(strstr(stats.lost_reason, "terminat"));
+	trial_assert(7, RUN_OK, "");
+	assert_non_null(strstr(trial_stats.lost_reason, "terminat"));
 }
 
 static void change_the_plan(int64_t t0_ns)
@@ -224,24 +168,24 @@ static void test_an_outdated_plan_fails_once(void **state)
 {
 	(void)state;
 	assert_int_equal(pg_server_run(&server, "CREATE TABLE p (id int)"), 0);
-	struct replay_builder *b = begin(1);				 /* 0 */
+	struct replay_builder *b = trial_begin(1);			 /* 0 */
 	replay_builder_execute(b, 0, 100, "q", "SELECT * FROM p", NULL); /* 1 */
 	replay_builder_execute(b, 0, 300, "q", "SELECT * FROM p", NULL); /* 2: 0A000 */
 	replay_builder_execute(b, 0, 310, "q", "SELECT * FROM p", NULL); /* 3: prepared again */
 	replay_builder_finish(b);
 	replay(NS_PER_S, change_the_plan);
-	assert_outcome(1, RUN_OK, "");
-	assert_outcome(2, RUN_ERROR, "0A000");
-	assert_true(records[2].flags & RUN_REPLAN);
-	assert_outcome(3, RUN_OK, "");
-	assert_int_equal(stats.replans, 1);
+	trial_assert(1, RUN_OK, "");
+	trial_assert(2, RUN_ERROR, "0A000");
+	assert_true(trial_records[2].flags & RUN_REPLAN);
+	trial_assert(3, RUN_OK, "");
+	assert_int_equal(trial_stats.replans, 1);
 	assert_int_equal(pg_server_run(&server, "DROP TABLE p"), 0);
 }
 
 static void test_a_refused_login(void **state)
 {
 	(void)state;
-	struct replay_builder *b = replay_builder_new(temp_folder_file(&folder, "lane.rpl"));
+	struct replay_builder *b = trial_begin_empty();
 	uint32_t nobody = replay_builder_session(b, "nobody_of_that_name", "postgres");
 	uint32_t nowhere = replay_builder_session(b, "postgres", "dbname=postgres host=203.0.113.1");
 	uint32_t good = replay_builder_session(b, "postgres", "postgres");
@@ -253,12 +197,12 @@ static void test_a_refused_login(void **state)
 	replay_builder_simple(b, good, 1, "SELECT 1");	  /* 5 */
 	replay_builder_finish(b);
 	replay(NS_PER_S, NULL);
-	assert_outcome(0, RUN_ERROR, "28000");
-	assert_outcome(1, RUN_ERROR, "3D000");
-	assert_outcome(2, RUN_OK, "");
-	assert_int_equal(records[3].reason, RUN_SKIP_SESSION_LOST);
-	assert_int_equal(records[4].reason, RUN_SKIP_SESSION_LOST);
-	assert_outcome(5, RUN_OK, "");
+	trial_assert(0, RUN_ERROR, "28000");
+	trial_assert(1, RUN_ERROR, "3D000");
+	trial_assert(2, RUN_OK, "");
+	assert_int_equal(trial_records[3].reason, RUN_SKIP_SESSION_LOST);
+	assert_int_equal(trial_records[4].reason, RUN_SKIP_SESSION_LOST);
+	trial_assert(5, RUN_OK, "");
 }
 
 static void kill_the_server(int64_t t0_ns)
@@ -271,17 +215,17 @@ static void kill_the_server(int64_t t0_ns)
 static void test_a_server_that_goes_down(void **state)
 {
 	(void)state;
-	struct replay_builder *b = begin(2);			/* 0, 1 */
+	struct replay_builder *b = trial_begin(2);		/* 0, 1 */
 	replay_builder_simple(b, 0, 50, "SELECT pg_sleep(30)"); /* 2 */
 	uint32_t late = replay_builder_session(b, "postgres", "postgres");
 	replay_builder_connect(b, late, 1500);	       /* 3 */
 	replay_builder_simple(b, 1, 1500, "SELECT 1"); /* 4 */
 	replay_builder_finish(b);
 	replay(NS_PER_S, kill_the_server);
-	assert_int_equal(records[2].outcome, RUN_ERROR);
-	assert_outcome(3, RUN_ERROR, SQLSTATE_CANNOT_CONNECT);
-	assert_int_equal(records[4].reason, RUN_SKIP_SESSION_LOST);
-	assert_int_equal(stats.items_sent + stats.items_skipped, 5);
+	assert_int_equal(trial_records[2].outcome, RUN_ERROR);
+	trial_assert(3, RUN_ERROR, SQLSTATE_CANNOT_CONNECT);
+	assert_int_equal(trial_records[4].reason, RUN_SKIP_SESSION_LOST);
+	assert_int_equal(trial_stats.items_sent + trial_stats.items_skipped, 5);
 }
 
 int main(void)
@@ -296,11 +240,10 @@ int main(void)
 		cmocka_unit_test(test_a_refused_login),
 		cmocka_unit_test(test_a_server_that_goes_down),
 	};
-	temp_folder_init(&folder);
 	if (pg_server_start(&server, NULL) < 0)
 		return 1;
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	pg_server_stop(&server);
-	temp_folder_release(&folder);
+	trial_clean_up();
 	return failed;
 }
