@@ -1,109 +1,15 @@
 /*
- * From records to items: see pg_session.h. Longer than a page because it is one state per session and the events that
- * move it, and those read best together.
- *
- * A session holds back its last item, because a later record may still say how long it took or what it failed with. It
- * then goes to the sorter, which orders by time and, within equal times, by the number that the item got when it arose.
- * A session's times never go back: where a duration would place an item before the one that came before it, it takes
- * that one's time.
- *
- * In the duration shape a statement is logged when it ends, so its start is the stamp less its duration. A failed one
- * is logged as an ERROR alone, without its duration: it counts as sent when it failed, or when its parse or bind began
- * if those are in the log. Errors that follow a wait (cancels and timeouts, lock timeouts, deadlocks) get the time of
- * the session's last sign of life instead, but at most WAITED_NS before, because a cancel must find its statement
- * running.
+ * From records to items: see pg_session.h. Here are the sessions, their rows, and the item that each holds back,
+ * because a later record may still say how long it took or what it failed with. It then goes to the sorter, which
+ * orders by time and, within equal times, by the number that the item got when it arose. A session's times never go
+ * back: where a duration would place an item before the one that came before it, it takes that one's time.
  */
-#include "pg_session.h"
+#include "pg_session_state.h"
 
-#include "clock.h"
 #include "mem.h"
-#include "pg_statement.h"
-#include "sqlstate.h"
 
-#include <xxhash.h>
-
-#define HASH_FUNCTION(key, len, out) ((out) = (unsigned)XXH3_64bits((key), (len)))
-#include <uthash.h>
-
-#define WAITED_NS	NS_PER_S /* deadlock_timeout's default */
-#define PARSE_GAP_NS	NS_PER_S /* a bind that comes later than this after its parse is another round */
-#define SLASH_NAMES_MAX 64
-#define CUT_MIN		16		    /* bytes */
-#define PENDING_KEEP	((size_t)64 * 1024) /* a session keeps no more memory than this between items */
-
-/* The item held back. */
-struct pending {
-	bool set;
-	bool awaits; /* neither a duration nor an error has been seen for it */
-	enum item_kind kind;
-	struct sort_head head;
-	struct strbuf bytes;
-	uint64_t text_hash;
-	int64_t extra_ns; /* of parse and bind, to be added to a bare duration */
-};
-
-/* The extended query that is being prepared. */
-struct extended {
-	bool parsed;
-	bool bound;
-	uint64_t text_hash;
-	uint64_t name_hash;
-	int64_t start_ns;
-	int64_t sum_ns;
-	int64_t end_ns;
-	struct strbuf name;
-	struct strbuf parameters; /* the bind's DETAIL */
-};
-
-struct session {
-	UT_hash_handle hh;
-	UT_hash_handle hh_pid;
-	struct span id;
-	uint32_t pid;
-	uint32_t row; /* UINT32_MAX: no item yet */
-	bool ended;
-	bool statements; /* has done more than connect */
-	int64_t received_ns;
-	int64_t last_item_ns;
-	int64_t last_stamp_ns;
-	int64_t fatal_ns;
-	struct pending pending;
-	struct extended extended;
-	uint64_t *slash_names; /* hashes of prepared names that hold a slash, up to SLASH_NAMES_MAX */
-	uint32_t slash_name_count;
-};
-
-/* A string that many rows share. */
-struct word {
-	UT_hash_handle hh;
-	struct span text;
-};
-
-struct session_row {
-	struct span user, database, application, client;
-};
-
-struct pg_sessions {
-	struct pg_session_options options;
-	struct pg_session_counts counts;
-	struct session *by_id;
-	struct session *by_pid; /* the open one of that pid */
-	struct word *words;
-	struct session_row *rows;
-	size_t row_count;
-	size_t row_capacity;
-	uint64_t next_number;
-	int64_t first_ns;
-	int64_t last_ns;
-	bool have_time;
-	bool connections_logged;
-	struct arena permanent;
-	struct arena scratch; /* cleared for each record */
-	size_t whole_len;     /* longest value that ends in no dots */
-	size_t dotted_len;    /* longest that does, without them */
-	uint64_t dotted_hash;
-	bool dotted_differ; /* two different values have that length */
-};
+#define PENDING_KEEP ((size_t)64 * 1024) /* a session keeps no more memory than this between items */
+#define CUT_MIN	     16			 /* bytes */
 
 struct pg_sessions *pg_sessions_new(const struct pg_session_options *options)
 {
@@ -142,16 +48,6 @@ void pg_sessions_free(struct pg_sessions *sessions)
 	free(sessions);
 }
 
-static void skip(struct pg_sessions *sessions, enum skip_reason reason)
-{
-	sessions->counts.skipped[reason]++;
-}
-
-static uint64_t hash_span(struct span text)
-{
-	return XXH3_64bits(text.p, text.len);
-}
-
 static struct span intern(struct pg_sessions *sessions, struct span text)
 {
 	struct word *word;
@@ -185,8 +81,7 @@ static int flush_pending(struct pg_sessions *sessions, struct session *session, 
 	return rc;
 }
 
-/* Gives the item its session, its number and a time that does not go back, and holds it. */
-static int hold_item(struct pg_sessions *sessions, struct session *session, struct item *item, struct error *err)
+int pg_session_hold(struct pg_sessions *sessions, struct session *session, struct item *item, struct error *err)
 {
 	int rc = flush_pending(sessions, session, err);
 	if (rc < 0)
@@ -218,16 +113,6 @@ static int hold_item(struct pg_sessions *sessions, struct session *session, stru
 	return 0;
 }
 
-static struct item make_item(enum item_kind kind, int64_t time_ns, const struct log_record *record)
-{
-	return (struct item){.kind = kind,
-			     .time_ns = time_ns,
-			     .duration_ns = -1,
-			     .text = ITEM_NO_TEXT,
-			     .source_file = record->file,
-			     .source_line = record->line};
-}
-
 /* ---- sessions ---- */
 
 static int infer_disconnect(struct pg_sessions *sessions, struct session *session, int64_t time_ns,
@@ -235,12 +120,11 @@ static int infer_disconnect(struct pg_sessions *sessions, struct session *sessio
 {
 	struct item item = make_item(ITEM_DISCONNECT, session->fatal_ns ? session->fatal_ns : time_ns, record);
 	item.flags = ITEM_INFERRED;
-	int rc = hold_item(sessions, session, &item, err);
+	int rc = pg_session_hold(sessions, session, &item, err);
 	return rc < 0 ? rc : flush_pending(sessions, session, err);
 }
 
-/* No more items: only what tells the session apart is kept. */
-static int end_session(struct pg_sessions *sessions, struct session *session, struct error *err)
+int pg_session_end(struct pg_sessions *sessions, struct session *session, struct error *err)
 {
 	int rc = flush_pending(sessions, session, err);
 	session->ended = true;
@@ -264,7 +148,7 @@ static int retire_pid(struct pg_sessions *sessions, const struct log_record *rec
 		if (rc < 0)
 			return rc;
 	}
-	return end_session(sessions, old, err);
+	return pg_session_end(sessions, old, err);
 }
 
 static int find_session(struct pg_sessions *sessions, const struct log_record *record, struct session **out,
@@ -313,9 +197,8 @@ static void add_row(struct pg_sessions *sessions, struct session *session, const
 	learn_application(sessions, session, record);
 }
 
-/* Before a session's first item: a row, and a connect if the log does not begin with it. */
-static int open_session(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
-			int64_t time_ns, struct error *err)
+int pg_session_open(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
+		    int64_t time_ns, struct error *err)
 {
 	if (session->row != UINT32_MAX) {
 		learn_application(sessions, session, record);
@@ -324,7 +207,7 @@ static int open_session(struct pg_sessions *sessions, struct session *session, c
 	add_row(sessions, session, record);
 	struct item item = make_item(ITEM_CONNECT, time_ns, record);
 	item.flags = ITEM_INFERRED;
-	return hold_item(sessions, session, &item, err);
+	return pg_session_hold(sessions, session, &item, err);
 }
 
 static int on_connect(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
@@ -337,7 +220,7 @@ static int on_connect(struct pg_sessions *sessions, struct session *session, con
 	add_row(sessions, session, record);
 	struct item item =
 		make_item(ITEM_CONNECT, session->received_ns ? session->received_ns : record->time_ns, record);
-	return hold_item(sessions, session, &item, err);
+	return pg_session_hold(sessions, session, &item, err);
 }
 
 static int on_disconnect(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
@@ -345,345 +228,14 @@ static int on_disconnect(struct pg_sessions *sessions, struct session *session, 
 {
 	if (session->row == UINT32_MAX && session->received_ns) {
 		skip(sessions, SKIP_FAILED_LOGIN);
-		return end_session(sessions, session, err);
+		return pg_session_end(sessions, session, err);
 	}
-	int rc = open_session(sessions, session, record, record->time_ns, err);
+	int rc = pg_session_open(sessions, session, record, record->time_ns, err);
 	if (rc < 0)
 		return rc;
 	struct item item = make_item(ITEM_DISCONNECT, record->time_ns, record);
-	rc = hold_item(sessions, session, &item, err);
-	return rc < 0 ? rc : end_session(sessions, session, err);
-}
-
-/* ---- statements ---- */
-
-/* Looks the text up; false, with the record counted, when it becomes no item. */
-static bool usable(struct pg_sessions *sessions, struct session *session, struct span text, struct text_use *use)
-{
-	enum skip_reason reason = SKIP_NONE;
-	if (sessions->options.wanted && !sessions->options.wanted(sessions->options.wanted_context, text)) {
-		reason = SKIP_FILTERED;
-	} else {
-		text_table_look_up(sessions->options.texts, text, use);
-		if (use->copy)
-			reason = SKIP_COPY;
-	}
-	if (reason == SKIP_NONE)
-		return true;
-	session->pending.awaits = false; /* what follows is about this statement */
-	skip(sessions, reason);
-	return false;
-}
-
-/* Adds a simple query or an execution. session->pending is its item afterwards. */
-static int add_statement(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
-			 struct item *item, const struct text_use *use, struct error *err)
-{
-	item->text = text_table_row(sessions->options.texts, use);
-	item->literals = use->literals;
-	item->literal_count = use->literal_count;
-	int rc = open_session(sessions, session, record, item->time_ns, err);
-	if (rc == 0)
-		rc = hold_item(sessions, session, item, err);
-	if (rc < 0)
-		return rc;
-	session->statements = true;
-	session->pending.text_hash = hash_span(use->text);
-	session->pending.awaits = item->duration_ns < 0 && item->sqlstate == 0;
-	return 0;
-}
-
-static int on_statement(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
-			const struct pg_event *event, struct error *err)
-{
-	struct text_use use;
-	session->extended.parsed = session->extended.bound = false;
-	if (!usable(sessions, session, event->text, &use))
-		return 0;
-	int64_t start_ns = record->time_ns - (event->duration_ns > 0 ? event->duration_ns : 0);
-	struct item item = make_item(ITEM_SIMPLE, start_ns, record);
-	item.duration_ns = event->duration_ns;
-	return add_statement(sessions, session, record, &item, &use, err);
-}
-
-static bool is_slash_name(const struct session *session, struct span name)
-{
-	uint64_t hash = hash_span(name);
-	for (uint32_t i = 0; i < session->slash_name_count; i++) {
-		if (session->slash_names[i] == hash)
-			return true;
-	}
-	return false;
-}
-
-/*
- * The name without its portal, which follows a slash. A name that holds slashes itself is known by its parse record;
- * else it ends at the first.
- */
-static struct span statement_name(const struct session *session, struct span name)
-{
-	struct span known = name;
-	while (session->slash_name_count > 0 && known.p) {
-		if (is_slash_name(session, known))
-			return known;
-		const char *slash = memrchr(known.p, '/', known.len);
-		known = (struct span){slash ? known.p : NULL, slash ? (size_t)(slash - known.p) : 0};
-	}
-	return pg_statement_name(name);
-}
-
-static void on_parse(struct session *session, const struct log_record *record, const struct pg_event *event)
-{
-	if (memchr(event->name.p, '/', event->name.len) && session->slash_name_count < SLASH_NAMES_MAX &&
-	    !is_slash_name(session, event->name)) {
-		if (!session->slash_names)
-			session->slash_names = mem_zalloc(SLASH_NAMES_MAX, sizeof(*session->slash_names));
-		session->slash_names[session->slash_name_count++] = hash_span(event->name);
-	}
-	struct extended *extended = &session->extended;
-	struct span name = statement_name(session, event->name);
-	extended->parsed = true;
-	extended->bound = false;
-	extended->text_hash = hash_span(event->text);
-	extended->name_hash = hash_span(name);
-	extended->start_ns = record->time_ns - event->duration_ns;
-	extended->sum_ns = event->duration_ns;
-	extended->end_ns = record->time_ns;
-	strbuf_clear(&extended->name);
-	strbuf_add(&extended->name, name.p, name.len);
-	strbuf_clear(&extended->parameters);
-	session->pending.awaits = false;
-}
-
-static void on_bind(struct session *session, const struct log_record *record, const struct pg_event *event)
-{
-	struct extended *extended = &session->extended;
-	struct span name = statement_name(session, event->name);
-	uint64_t name_hash = hash_span(name);
-	uint64_t text_hash = hash_span(event->text);
-	int64_t start_ns = record->time_ns - event->duration_ns;
-	bool follows = extended->parsed && !extended->bound && extended->name_hash == name_hash &&
-		       extended->text_hash == text_hash && start_ns - extended->end_ns <= PARSE_GAP_NS;
-	if (!follows) {
-		extended->start_ns = start_ns;
-		extended->sum_ns = 0;
-		extended->name_hash = name_hash;
-		extended->text_hash = text_hash;
-		strbuf_clear(&extended->name);
-		strbuf_add(&extended->name, name.p, name.len);
-	}
-	extended->bound = true;
-	extended->sum_ns += event->duration_ns;
-	extended->end_ns = record->time_ns;
-	strbuf_clear(&extended->parameters);
-	strbuf_add(&extended->parameters, event->parameters.p, event->parameters.len);
-	session->pending.awaits = false;
-}
-
-/* Sets the item's parameters from a DETAIL; false, with the record counted, when they are not all there. */
-static bool read_parameters(struct pg_sessions *sessions, struct session *session, struct span text,
-			    const struct text_use *use, struct item *item, struct pg_parameters *parameters)
-{
-	*parameters = (struct pg_parameters){0};
-	bool right = pg_parameters_read(text, &sessions->scratch, parameters);
-	if (right && parameters->count >= use->parameter_max) {
-		item->parameters = parameters->values;
-		item->parameter_count = parameters->count;
-		return true;
-	}
-	session->pending.awaits = false;
-	skip(sessions, text.len == 0 ? SKIP_NO_PARAMETERS : SKIP_TRUNCATED);
-	return false;
-}
-
-/* Keeps account of lengths, from which pg_sessions_cut_length() tells cut values from those that really end in dots. */
-static void note_parameters(struct pg_sessions *sessions, struct session *session,
-			    const struct pg_parameters *parameters)
-{
-	if (parameters->whole_len > sessions->whole_len)
-		sessions->whole_len = parameters->whole_len;
-	if (parameters->dotted_len == 0)
-		return;
-	session->pending.head.dotted_len = (uint32_t)parameters->dotted_len;
-	if (parameters->dotted_len > sessions->dotted_len) {
-		/* values a little shorter may be cut ones too, whose last character did not fit */
-		bool near = sessions->dotted_len > 0 && sessions->dotted_len + 3 >= parameters->dotted_len;
-		sessions->dotted_differ = near;
-		sessions->dotted_len = parameters->dotted_len;
-		sessions->dotted_hash = parameters->dotted_hash;
-	} else if (parameters->dotted_len + 3 >= sessions->dotted_len &&
-		   parameters->dotted_hash != sessions->dotted_hash) {
-		sessions->dotted_differ = true;
-	}
-}
-
-static int on_execute(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
-		      const struct pg_event *event, struct error *err)
-{
-	struct extended *extended = &session->extended;
-	struct span name = statement_name(session, event->name);
-	struct text_use use;
-	int64_t own_ns = event->duration_ns > 0 ? event->duration_ns : 0;
-	struct item item = make_item(ITEM_EXECUTE, record->time_ns - own_ns, record);
-	item.duration_ns = event->duration_ns;
-	int64_t extra_ns = 0;
-	if (extended->bound && extended->name_hash == hash_span(name) &&
-	    extended->text_hash == hash_span(event->text)) {
-		item.time_ns = extended->start_ns;
-		extra_ns = extended->sum_ns;
-	}
-	extended->parsed = extended->bound = false;
-	if (!usable(sessions, session, event->text, &use))
-		return 0;
-	struct pg_parameters parameters;
-	if (!read_parameters(sessions, session, event->parameters, &use, &item, &parameters))
-		return 0;
-	item.statement_name = name;
-	if (item.duration_ns >= 0)
-		item.duration_ns += extra_ns;
-	int rc = add_statement(sessions, session, record, &item, &use, err);
-	if (rc < 0)
-		return rc;
-	session->pending.extra_ns = extra_ns;
-	note_parameters(sessions, session, &parameters);
-	return 0;
-}
-
-static void on_duration(struct pg_sessions *sessions, struct session *session, const struct pg_event *event)
-{
-	struct pending *pending = &session->pending;
-	if (pending->set && pending->awaits)
-		pending->head.duration_ns = pending->extra_ns + event->duration_ns;
-	pending->awaits = false;
-	skip(sessions, SKIP_DURATION);
-}
-
-/* ---- errors ---- */
-
-static uint32_t record_sqlstate(const struct log_record *record)
-{
-	char text[SQLSTATE_TEXT_MAX] = "";
-	if (record->sqlstate.len == SQLSTATE_TEXT_MAX - 1)
-		memcpy(text, record->sqlstate.p, SQLSTATE_TEXT_MAX - 1);
-	return sqlstate_pack(text);
-}
-
-static int add_cancel(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
-		      uint8_t flags, struct error *err)
-{
-	struct item item = make_item(ITEM_CANCEL, record->time_ns, record);
-	item.flags = flags;
-	return hold_item(sessions, session, &item, err);
-}
-
-/* The server's own reasons to end a session: shutdown, crash, idle limits. All else before a statement is a refusal. */
-static bool is_shutdown(const struct log_record *record)
-{
-	return span_starts_with(record->sqlstate, "57P0") ? !span_equal_str(record->sqlstate, "57P03")
-							  : span_equal_str(record->sqlstate, "25P03");
-}
-
-/* FATAL without a statement: a login that failed, or a session that was ended while it did nothing. */
-static int on_fatal(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
-		    struct error *err)
-{
-	if (session->statements || is_shutdown(record)) {
-		session->fatal_ns = record->time_ns;
-		skip(sessions, SKIP_FATAL);
-		return 0;
-	}
-	/* The connect that was authorized, and then refused (no such database, too many connections). */
-	if (session->pending.set)
-		session->pending.head.sqlstate = record_sqlstate(record);
-	skip(sessions, SKIP_FAILED_LOGIN);
-	return end_session(sessions, session, err);
-}
-
-static bool has_waited(const struct log_record *record)
-{
-	return span_equal_str(record->sqlstate, "57014") || span_equal_str(record->sqlstate, "55P03") ||
-	       span_equal_str(record->sqlstate, "40P01");
-}
-
-static int64_t failed_start_ns(const struct session *session, const struct log_record *record)
-{
-	if (!has_waited(record))
-		return record->time_ns;
-	int64_t earliest_ns = record->time_ns - WAITED_NS;
-	return session->last_stamp_ns > earliest_ns ? session->last_stamp_ns : earliest_ns;
-}
-
-/* A statement of which the log has only the error. */
-static int add_failed(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
-		      const struct pg_event *event, struct error *err)
-{
-	struct extended *extended = &session->extended;
-	struct text_use use;
-	bool prepared = (extended->parsed || extended->bound) && extended->text_hash == hash_span(event->text);
-	bool was_bound = prepared && extended->bound;
-	extended->parsed = extended->bound = false;
-	if (!usable(sessions, session, event->text, &use))
-		return 0;
-	struct item item = make_item(ITEM_SIMPLE, failed_start_ns(session, record), record);
-	struct pg_parameters parameters = {0};
-	if (prepared || event->parameters.len > 0 || use.parameter_max > 0) {
-		item.kind = ITEM_EXECUTE;
-		/* The bind's own DETAIL first: an error's context has a limit of its own. */
-		struct span detail = event->parameters;
-		if (was_bound && extended->parameters.len > 0)
-			detail = (struct span){extended->parameters.data, extended->parameters.len};
-		if (!read_parameters(sessions, session, detail, &use, &item, &parameters))
-			return 0;
-	}
-	if (prepared) {
-		item.time_ns = extended->start_ns;
-		item.duration_ns = record->time_ns - extended->start_ns;
-		item.statement_name = (struct span){extended->name.data, extended->name.len};
-	}
-	item.sqlstate = record_sqlstate(record);
-	int rc = add_statement(sessions, session, record, &item, &use, err);
-	if (rc < 0)
-		return rc;
-	note_parameters(sessions, session, &parameters);
-	/* The record is in the statement's item already, so the cancel is one more. */
-	return event->by_user ? add_cancel(sessions, session, record, ITEM_INFERRED, err) : 0;
-}
-
-/* Before 13 a record does not say that it is a parallel worker's: a session that began in this log without connecting.
- */
-static bool is_parallel_worker(const struct pg_sessions *sessions, const struct session *session,
-			       const struct log_record *record)
-{
-	return record->backend_type.len == 0 && session->row == UINT32_MAX && !session->received_ns &&
-	       sessions->connections_logged && record->session_start_s > 0 &&
-	       record->session_start_s * NS_PER_S > sessions->first_ns;
-}
-
-static int on_error(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
-		    const struct pg_event *event, struct error *err)
-{
-	struct pending *pending = &session->pending;
-	if (is_parallel_worker(sessions, session, record)) {
-		skip(sessions, SKIP_BACKGROUND);
-		return 0;
-	}
-	if (event->text.len == 0 && event->fatal)
-		return on_fatal(sessions, session, record, err);
-	if (event->fatal)
-		session->fatal_ns = record->time_ns;
-	if (pending->set && pending->awaits && !event->at_bind && pending->text_hash == hash_span(event->text)) {
-		pending->head.sqlstate = record_sqlstate(record);
-		pending->awaits = false;
-		if (event->by_user)
-			return add_cancel(sessions, session, record, 0, err);
-		skip(sessions, SKIP_ERROR_OF_ITEM);
-		return 0;
-	}
-	if (event->text.len == 0) {
-		skip(sessions, SKIP_ERROR_WITHOUT_STATEMENT);
-		return 0;
-	}
-	return add_failed(sessions, session, record, event, err);
+	rc = pg_session_hold(sessions, session, &item, err);
+	return rc < 0 ? rc : pg_session_end(sessions, session, err);
 }
 
 /* ---- records ---- */
@@ -697,23 +249,21 @@ static int dispatch(struct pg_sessions *sessions, struct session *session, const
 	case PG_EVENT_DISCONNECT:
 		return on_disconnect(sessions, session, record, err);
 	case PG_EVENT_STATEMENT:
-		return on_statement(sessions, session, record, event, err);
+		return pg_session_on_statement(sessions, session, record, event, err);
 	case PG_EVENT_EXECUTE:
-		return on_execute(sessions, session, record, event, err);
+		return pg_session_on_execute(sessions, session, record, event, err);
 	case PG_EVENT_ERROR:
-		return on_error(sessions, session, record, event, err);
+		return pg_session_on_error(sessions, session, record, event, err);
 	case PG_EVENT_RECEIVED:
 		sessions->connections_logged = true;
 		session->received_ns = record->time_ns;
 		skip(sessions, SKIP_CONNECTION_RECEIVED);
 		return 0;
 	case PG_EVENT_PARSE:
-		on_parse(session, record, event);
-		skip(sessions, SKIP_PARSE);
+		pg_session_on_parse(sessions, session, record, event);
 		return 0;
 	case PG_EVENT_BIND:
-		on_bind(session, record, event);
-		skip(sessions, SKIP_BIND);
+		pg_session_on_bind(sessions, session, record, event);
 		return 0;
 	case PG_EVENT_FETCH:
 		session->pending.awaits = false;
@@ -724,7 +274,7 @@ static int dispatch(struct pg_sessions *sessions, struct session *session, const
 		skip(sessions, SKIP_FASTPATH);
 		return 0;
 	case PG_EVENT_DURATION:
-		on_duration(sessions, session, event);
+		pg_session_on_duration(sessions, session, event);
 		return 0;
 	case PG_EVENT_NOTHING:
 		break;
@@ -780,7 +330,7 @@ int pg_sessions_finish(struct pg_sessions *sessions, struct error *err)
 			if (rc < 0)
 				return rc;
 		}
-		int rc = end_session(sessions, session, err);
+		int rc = pg_session_end(sessions, session, err);
 		if (rc < 0)
 			return rc;
 	}
