@@ -296,7 +296,7 @@ int process_run(const struct process_options *options, const volatile bool *canc
 		goto out;
 	}
 	(void)fcntl(lines[0], F_SETFL, O_NONBLOCK);
-	launch.stdin_fd = null_fd;
+	launch.stdin_fd = options->stdin_fd >= 0 ? options->stdin_fd : null_fd;
 	launch.stdout_fd = options->stdout_fd >= 0 ? options->stdout_fd : lines[1];
 	launch.stderr_fd = lines[1];
 	launch.die_with_parent = true;
@@ -332,7 +332,7 @@ int process_start(const struct process_options *options, pid_t *pid, struct erro
 	if (null_fd < 0) {
 		rc = error_set_errno(err, ERR_INTERNAL, "/dev/null: cannot open");
 	} else {
-		launch.stdin_fd = null_fd;
+		launch.stdin_fd = options->stdin_fd >= 0 ? options->stdin_fd : null_fd;
 		launch.stdout_fd = options->stdout_fd >= 0 ? options->stdout_fd : null_fd;
 		launch.stderr_fd = launch.stdout_fd;
 		rc = launch_start(&launch, pid, err);

@@ -19,13 +19,14 @@ struct process_options {
 	uid_t uid;			/* run as; (uid_t)-1 for ourselves. Groups are set to match */
 	gid_t gid;
 	int nice;	/* added to our nice value */
+	int stdin_fd;	/* what it reads, -1: nothing */
 	int stdout_fd;	/* where its output goes, -1: collected */
 	bool own_group; /* a process group of its own: a terminal's Ctrl-C does not reach it */
 };
 
-#define PROCESS_OPTIONS_INIT                                        \
-	{                                                           \
-		.uid = (uid_t)-1, .gid = (gid_t)-1, .stdout_fd = -1 \
+#define PROCESS_OPTIONS_INIT                                                        \
+	{                                                                           \
+		.uid = (uid_t)-1, .gid = (gid_t)-1, .stdin_fd = -1, .stdout_fd = -1 \
 	}
 
 /*
