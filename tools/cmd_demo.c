@@ -71,7 +71,9 @@ static int record_traffic(struct demo_server *server, struct error *err)
 
 static int rehearse_all(const struct demo_server *server, struct demo_run *runs, struct error *err)
 {
-	struct demo_recording recording = {.server = server, .folder = folder};
+	/* Before the middle: the rewrite takes seconds, and what comes after it wants to be seen too. */
+	struct demo_recording recording = {
+		.server = server, .folder = folder, .migrate_at_ns = seconds * NS_PER_S * 2 / 5};
 	if (demo_recording_make(&recording, err) < 0)
 		return -err->code;
 	int rc = 0;

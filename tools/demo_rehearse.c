@@ -56,7 +56,7 @@ int demo_rehearse(const struct demo_recording *recording, const struct demo_migr
 		.rehearsal = {.replay_path = recording->replay,
 			      .run_dir = run_dir,
 			      .replace = true,
-			      .migrate_at_ns = -1,
+			      .migrate_at_ns = recording->migrate_at_ns,
 			      .speed = 1,
 			      .drain_timeout_ns = DEMO_DRAIN_NS,
 			      .cancelled = recording->server->cancelled,

@@ -6,11 +6,14 @@
 #include "demo_shop.h"
 #include "error.h"
 
+#include <stdint.h>
+
 /* What all runs share. */
 struct demo_recording {
 	const struct demo_server *server;
-	const char *folder; /* for the reports */
-	char *replay;	    /* the replay file */
+	const char *folder;    /* for the reports */
+	char *replay;	       /* the replay file */
+	int64_t migrate_at_ns; /* in its time */
 };
 
 /* How one rehearsal ended; the strings are the run's own. */
