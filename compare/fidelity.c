@@ -129,6 +129,12 @@ void fidelity_add(struct fidelity *fidelity, const struct pair *pair, enum windo
 	}
 }
 
+/* Items that were due on the baseline: those outside --start-at and --stop-at would thin out what went wrong. */
+static uint64_t items_due(const struct fidelity *fidelity)
+{
+	return fidelity->sent[JUDGE_BASELINE] + fidelity->skipped_baseline;
+}
+
 static double share(uint64_t part, uint64_t whole, double of_none)
 {
 	return whole ? (double)part / (double)whole : of_none;
@@ -170,19 +176,19 @@ static void explain_divergence(struct fidelity *fidelity)
 		(void)snprintf(fidelity->reason, sizeof(fidelity->reason),
 			       "%llu of %llu items could not be sent on the baseline: their sessions had lost their "
 			       "connection",
-			       (unsigned long long)fidelity->skipped_baseline, (unsigned long long)fidelity->items);
+			       (unsigned long long)fidelity->skipped_baseline, (unsigned long long)items_due(fidelity));
 		return;
 	}
 	sqlstate_unpack(worst->sqlstate, code);
 	if (!worst->sqlstate)
 		(void)snprintf(fidelity->reason, sizeof(fidelity->reason),
 			       "%llu of %llu items that failed when they were recorded went well on the baseline",
-			       (unsigned long long)worst->count, (unsigned long long)fidelity->items);
+			       (unsigned long long)worst->count, (unsigned long long)items_due(fidelity));
 	else
 		(void)snprintf(fidelity->reason, sizeof(fidelity->reason),
 			       "%llu of %llu items that went well when they were recorded failed on the baseline, "
 			       "most of them (%llu) with %s",
-			       (unsigned long long)fidelity->diverged, (unsigned long long)fidelity->items,
+			       (unsigned long long)fidelity->diverged, (unsigned long long)items_due(fidelity),
 			       (unsigned long long)worst->count, code);
 }
 
@@ -231,7 +237,7 @@ void fidelity_finish(struct fidelity *fidelity)
 	set_figure(&f[3], "items_unaccounted", (double)fidelity->unaccounted, 0, 0);
 	set_figure(&f[4], "pair_skew_p99_ms", ns_to_ms(histogram_quantile_ns(fidelity->skew, 0.99)), 2, 20);
 	set_figure(&f[5], "divergence_from_capture",
-		   share(fidelity->diverged + fidelity->skipped_baseline, fidelity->items, 0), 0.005, 0.05);
+		   share(fidelity->diverged + fidelity->skipped_baseline, items_due(fidelity), 0), 0.005, 0.05);
 	fidelity->grade = FIDELITY_A;
 	for (int i = 0; i < FIDELITY_FIGURES; i++) {
 		if (f[i].grade > fidelity->grade)

@@ -342,7 +342,8 @@ static void add_untested_tables(const struct judgement *j, json_t *list)
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		for (size_t l = 0; l < ledger->statements[i].lock_count && shown < TABLES_MAX; l++) {
 			const char *relation = ledger->statements[i].locks[l].relation;
-			bool used = stall_mode_rank(ledger->statements[i].locks[l].mode) < 4;
+			bool used = stall_mode_rank(ledger->statements[i].locks[l].mode) < 4 ||
+				    strncmp(relation, "pg_", 3) == 0;
 			for (uint32_t f = 0; !used && f < item_index_fingerprint_count(j->data.items); f++)
 				used = touched_names_relation(judgement_fingerprint_text(j, f), relation);
 			for (size_t k = 0; !used && k < json_array_size(list); k++) {

@@ -294,9 +294,13 @@ static char *hurts_reason(const struct judgement *j)
 	return reason;
 }
 
+/* A short run says what it saw, and how much it could not have seen. */
 static char *clear_reason(const struct judgement *j)
 {
 	int64_t longest = 0;
+	size_t undecided = 0;
+	size_t queries = latency_judge_count(j->latency);
+	struct strbuf text;
 	if (!j->data.has_migration)
 		return mem_strdup("There was no migration, and the two lanes behaved alike.");
 	for (size_t i = 0; i < stall_judge_count(j->stalls); i++) {
@@ -304,16 +308,21 @@ static char *clear_reason(const struct judgement *j)
 		if (s->end_ns - s->start_ns > longest)
 			longest = s->end_ns - s->start_ns;
 	}
-	if (longest == 0)
-		return mem_strdup("No statement waited for the migration's locks, none failed because of it, and none "
-				  "became slower than the margin.");
-	char *length = judgement_duration(ns_to_s(longest));
-	char *text =
-		mem_printf("The longest stall was %s; no statement failed because of the migration, and none became "
-			   "slower than the margin.",
-			   length);
-	free(length);
-	return text;
+	for (size_t i = 0; i < queries; i++)
+		undecided += latency_judge_query(j->latency, i)->result == LATENCY_CANNOT_TELL;
+	strbuf_init(&text, 1024);
+	if (longest) {
+		char *length = judgement_duration(ns_to_s(longest));
+		strbuf_addf(&text, "The longest stall was %s", length);
+		free(length);
+	} else {
+		strbuf_add_str(&text, "No statement waited for the migration's locks");
+	}
+	strbuf_add_str(&text, ", none failed because of it, and none was seen to become slower");
+	if (undecided)
+		strbuf_addf(&text, " (%zu of %zu comparisons of latencies undecided)", undecided, queries);
+	strbuf_add_char(&text, '.');
+	return strbuf_detach(&text);
 }
 
 void judgement_decide(struct judgement *j)

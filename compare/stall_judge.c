@@ -230,6 +230,30 @@ static void take_mode(struct stall *stall, const char *mode, size_t statement)
 	stall->statement = statement;
 }
 
+/*
+ * Waits for rows that the migration changed name no relation. If its statement at that time wrote to one table only,
+ * that is the one.
+ */
+static void name_relation(const struct stall_judge *judge, struct stall *stall)
+{
+	const struct ledger *ledger = judge->input.ledger;
+	for (size_t i = 0; i < ledger->statement_count && !*stall->relation; i++) {
+		const struct ledger_statement *s = &ledger->statements[i];
+		const struct ledger_lock *only = NULL;
+		size_t written = 0;
+		if (s->start_ns > stall->start_ns || s->transaction_end_ns < stall->start_ns)
+			continue;
+		for (size_t l = 0; l < s->lock_count; l++) {
+			if (strcmp(s->locks[l].mode, "RowExclusiveLock") != 0)
+				continue;
+			only = &s->locks[l];
+			written++;
+		}
+		if (written == 1)
+			memcpy(stall->relation, only->relation, sizeof(stall->relation));
+	}
+}
+
 /* What the migration held, or waited for, on the stall's relation at that time; the ledger knows best. */
 static void name_mode(const struct stall_judge *judge, struct stall *stall)
 {
@@ -339,6 +363,7 @@ struct stall_judge *stall_judge_new(const struct stall_input *input)
 		claim_waits(judge);
 		group_waits(judge);
 		for (size_t i = 0; i < judge->stall_count; i++) {
+			name_relation(judge, &judge->stalls[i]);
 			name_mode(judge, &judge->stalls[i]);
 			name_root(judge, &judge->stalls[i]);
 		}
@@ -430,7 +455,8 @@ static void find_exposures(struct stall_judge *judge)
 			const struct ledger_lock *lock = &ledger->statements[i].locks[l];
 			int64_t held = lock->released_ns - lock->acquired_ns;
 			bool hit_somebody = false;
-			if (stall_mode_rank(lock->mode) < 5 || held < judge->input.exposure_ns)
+			if (stall_mode_rank(lock->mode) < 5 || held < judge->input.exposure_ns ||
+			    strncmp(lock->relation, "pg_", 3) == 0)
 				continue;
 			for (size_t s = 0; s < judge->stall_count; s++) {
 				const struct stall *stall = &judge->stalls[s];

@@ -177,6 +177,28 @@ static void test_what_is_not_claimed(void **state)
 	close_scene(&scene);
 }
 
+/* The migration changes rows of orders: who waits for its transaction waits for no relation, and is told of orders. */
+static void test_row_locks_take_the_written_table(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene.waits[0] = wait_of(100, "", 1100, 1490, MIGRATION);
+	open_scene(&scene, 0);
+	stall_judge_free(scene.judge);
+	memcpy(scene.ledger.statements[0].locks[0].mode, "RowExclusiveLock", 17);
+	scene.log.wait_count = 1;
+	struct stall_input input = {.locks = &scene.log,
+				    .ledger = &scene.ledger,
+				    .sessions = scene.sessions,
+				    .session_count = 4,
+				    .item_sessions = 4};
+	scene.judge = stall_judge_new(&input);
+	stall_judge_finish(scene.judge);
+	assert_string_equal(stall_judge_stall(scene.judge, 0)->relation, "public.orders");
+	assert_string_equal(stall_judge_stall(scene.judge, 0)->mode, "RowExclusiveLock");
+	close_scene(&scene);
+}
+
 static void test_modes(void **state)
 {
 	(void)state;
@@ -193,6 +215,7 @@ int main(void)
 		cmocka_unit_test(test_end_from_completion),
 		cmocka_unit_test(test_lock_debt_is_handed_on),
 		cmocka_unit_test(test_what_is_not_claimed),
+		cmocka_unit_test(test_row_locks_take_the_written_table),
 		cmocka_unit_test(test_modes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
