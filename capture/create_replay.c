@@ -125,6 +125,13 @@ static int peek(struct job *job, struct source *source, struct error *err)
 	return rc < 0 ? rc : 0;
 }
 
+/* The finished file takes the output's name: that must not be a log's. */
+static bool is_output(const struct job *job, const struct stat *log)
+{
+	struct stat st;
+	return stat(job->options->output, &st) == 0 && st.st_dev == log->st_dev && st.st_ino == log->st_ino;
+}
+
 static int order_sources(struct job *job, struct error *err)
 {
 	size_t count = job->options->log_count;
@@ -134,6 +141,9 @@ static int order_sources(struct job *job, struct error *err)
 		struct stat st;
 		if (stat(job->sources[i].path, &st) < 0 || !S_ISREG(st.st_mode))
 			job->total_bytes = -1;
+		else if (is_output(job, &st))
+			return error_set(err, ERR_USAGE, "%s: is a log; it cannot be the output too",
+					 job->options->output);
 		else if (job->total_bytes >= 0)
 			job->total_bytes += st.st_size;
 		int rc = count > 1 ? peek(job, &job->sources[i], err) : 0;

@@ -16,11 +16,10 @@ struct sort_head {
 	int64_t time_ns;
 	uint64_t number; /* unique, ascending with the order in which items arose */
 	int64_t duration_ns;
-	uint64_t dotted_hash; /* pg_parameters: a value that may have been cut */
-	uint32_t dotted_len;
+	uint32_t dotted_len; /* pg_parameters: a value that may have been cut, 0 for none */
 	uint32_t sqlstate;
-	uint32_t len; /* bytes of the encoded item behind it */
-	uint32_t reserved;
+	uint32_t len;	   /* bytes of the encoded item behind it */
+	uint32_t reserved; /* 0: no byte of a head is left unset */
 };
 
 struct item_sorter;

@@ -98,7 +98,6 @@ int pg_session_hold(struct pg_sessions *sessions, struct session *session, struc
 				 (unsigned long long)item->source_line);
 	pending->set = true;
 	pending->awaits = false;
-	pending->kind = item->kind;
 	pending->extra_ns = 0;
 	pending->head = (struct sort_head){
 		.time_ns = item->time_ns,
@@ -299,7 +298,7 @@ int pg_sessions_add(struct pg_sessions *sessions, const struct log_record *recor
 		skip(sessions, event.skip);
 		return 0;
 	}
-	struct session *session;
+	struct session *session = NULL;
 	int rc = find_session(sessions, record, &session, err);
 	if (rc < 0)
 		return rc;

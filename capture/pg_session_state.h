@@ -17,7 +17,6 @@
 struct pending {
 	bool set;
 	bool awaits; /* neither a duration nor an error has been seen for it */
-	enum item_kind kind;
 	struct sort_head head;
 	struct strbuf bytes;
 	uint64_t text_hash;

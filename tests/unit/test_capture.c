@@ -379,6 +379,8 @@ static void test_filters(void **state)
 	unload(&loaded);
 	include = "(";
 	assert_int_equal(create_replay(&options, &result, NULL, &err), -ERR_USAGE);
+	struct create_replay_options onto = {.logs = &log, .log_count = 1, .output = log};
+	assert_int_equal(create_replay(&onto, &result, NULL, &err), -ERR_USAGE);
 	include = "nothing like it";
 	assert_int_equal(create_replay(&options, &result, NULL, &err), -ERR_DATA);
 	assert_non_null(strstr(err.text, "--include"));
