@@ -9,6 +9,9 @@
 
 #include <unistd.h>
 
+/* In the working folder, which run.sh makes and removes. */
+#define SCRATCH "fuzz_csvlog.rpl"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(bool right)
@@ -110,10 +113,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (runs++ % 256 == 0) {
 		if (writer)
 			replay_writer_abort(writer);
-		check(replay_writer_open("/tmp/fuzz_csvlog.rpl", &writer, &err) == 0);
+		check(replay_writer_open(SCRATCH, &writer, &err) == 0);
 	}
 	struct text_table *texts = text_table_new(writer);
-	struct item_sorter *sorter = item_sorter_new("/tmp/fuzz_csvlog.rpl", size % 2 ? 512 : ITEM_SORTER_MEMORY);
+	struct item_sorter *sorter = item_sorter_new(SCRATCH, size % 2 ? 512 : ITEM_SORTER_MEMORY);
 	struct pg_session_options options = {.texts = texts, .sorter = sorter};
 	struct pg_sessions *sessions = pg_sessions_new(&options);
 	struct totals whole, pieces;
