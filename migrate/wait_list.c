@@ -171,9 +171,13 @@ size_t wait_list_choose(const struct wait_list *list, uint64_t turn, int32_t *pi
 	if (total <= max || used == max)
 		return used;
 	size_t from = (size_t)(turn * max % total);
-	for (const struct wait_open *open = list->open; open && used < max; open = open->hh.next, index++) {
-		if (index >= from && list->entries[open->entry].wait.blocker_count != 0)
-			pids[used++] = open->pid;
+	for (int round = 0; round < 2; round++) { /* from there to the end, then from the beginning to there */
+		index = 0;
+		for (const struct wait_open *open = list->open; open && used < max; open = open->hh.next, index++) {
+			bool due = round == 0 ? index >= from : index < from;
+			if (due && list->entries[open->entry].wait.blocker_count != 0)
+				pids[used++] = open->pid;
+		}
 	}
 	return used;
 }
