@@ -10,6 +10,7 @@
 #define RIGHT	   10.0
 #define BAR_HEIGHT 18.0
 #define BARS_MAX   12
+#define CHARACTER  7.2 /* width of one at 12 px, about */
 #define TABLE_ROWS 120
 
 /* One figure's numbers: time to x, and where its three bands lie. */
@@ -113,6 +114,30 @@ static void add_count_label(struct strbuf *out, double y, double value, const ch
 	add_label(out, y, text);
 }
 
+/* Beside the bar, on the side with more room, cut to it; inside where the bar takes nearly all. */
+static void add_bar_label(struct strbuf *out, const char *sql, const char *mode, double from, double width, double y)
+{
+	double room_left = from - LEFT;
+	double room_right = WIDTH - from - width;
+	bool inside = width > room_left && width > room_right;
+	bool left = !inside && room_left > room_right;
+	double room = inside ? width : left ? room_left : room_right;
+	size_t characters = (size_t)(room / CHARACTER);
+	size_t mode_len = strlen(mode) + 3;
+	size_t sql_len = characters > mode_len + 12 ? characters - mode_len : characters;
+	if (characters < 4)
+		return;
+	strbuf_addf(out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\"%s>", inside ? "lbl in" : "lbl",
+		    left     ? from - 5
+		    : inside ? from + 6
+			     : from + width + 5,
+		    y, left ? " text-anchor=\"end\"" : "");
+	html_add_cut(out, sql, sql_len < 60 ? sql_len : 60);
+	if (*mode && sql_len != characters)
+		strbuf_addf(out, " · %s", mode);
+	strbuf_add_str(out, "</text>");
+}
+
 /* Statements beyond the rows share the last one. */
 static void add_bars(const struct figure *f, struct strbuf *out)
 {
@@ -132,17 +157,8 @@ static void add_bars(const struct figure *f, struct strbuf *out)
 			    mode, "");
 		strbuf_addf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
 			    bar_class(mode), from, y + 2, width, BAR_HEIGHT - 5);
-		if (i < f->bars) {
-			/* About 6.5 units a character, 67 of them at most. */
-			bool left = from + width + 440 > WIDTH && from > 440;
-			strbuf_addf(out, "<text class=\"lbl\" x=\"%.1f\" y=\"%.1f\"%s>",
-				    left ? from - 5 : from + width + 5, y + BAR_HEIGHT - 6,
-				    left ? " text-anchor=\"end\"" : "");
-			html_add_cut(out, html_text_of(statement, "sql"), 44);
-			if (*mode)
-				strbuf_addf(out, " · %s", mode);
-			strbuf_add_str(out, "</text>");
-		}
+		if (i < f->bars)
+			add_bar_label(out, html_text_of(statement, "sql"), mode, from, width, y + BAR_HEIGHT - 6);
 		strbuf_add_str(out, "</g>");
 	}
 }
@@ -168,7 +184,7 @@ static void add_blocked(const struct figure *f, struct strbuf *out)
 {
 	const json_t *migrating = series(f, "blocked_sessions", "migrating");
 	const json_t *baseline = series(f, "blocked_sessions", "baseline");
-	double scale = fmax(fmax(largest(migrating), largest(baseline)), 1);
+	double scale = ceil(fmax(fmax(largest(migrating), largest(baseline)), 1));
 	add_area(f, migrating, scale, 1, "am", out);
 	add_area(f, baseline, scale, -1, "ab", out);
 	strbuf_addf(out, "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>", LEFT, f->blocked_y,
@@ -222,7 +238,9 @@ static void add_p99(const struct figure *f, struct strbuf *out)
 	}
 	add_line(f, baseline, low, high, "lb", out);
 	add_line(f, migrating, low, high, "lm", out);
-	strbuf_addf(out, "<text class=\"lbl\" x=\"%.1f\" y=\"%.1f\">99th percentile of latency, and errors</text>",
+	strbuf_addf(out,
+		    "<text class=\"lbl\" x=\"%.1f\" y=\"%.1f\">99th percentile of latency, by when a statement was "
+		    "due; errors</text>",
 		    LEFT + 4, f->p99_y - 8);
 }
 
@@ -265,7 +283,7 @@ static void add_table(const struct figure *f, struct strbuf *out)
 			most[3] = fmax(most[3], value_at(series(f, "p99_ms", "baseline"), k));
 		}
 		strbuf_addf(out,
-			    "<tr><td>%.2f s</td><td>%.0f</td><td>%.0f</td><td>%.0f</td><td>%.3g ms</td><td>%.3g ms</td>"
+			    "<tr><td>%.2f s</td><td>%.0f</td><td>%.1f</td><td>%.1f</td><td>%.3g ms</td><td>%.3g ms</td>"
 			    "<td>%.0f</td><td>%.0f</td></tr>",
 			    (double)i * f->bin_s, sums[0], most[0], most[1], most[2], most[3], sums[1], sums[2]);
 	}

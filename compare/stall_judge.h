@@ -88,9 +88,9 @@ const struct stall_control *stall_judge_other_waits(const struct stall_judge *ju
 uint64_t stall_judge_unmapped_waits(const struct stall_judge *judge);
 /* Why the sampler cannot be trusted for the migration's span, to be freed; NULL when it saw all of it. */
 char *stall_judge_blindness(const struct stall_judge *judge);
-/* Number of sessions that waited at a time bin, for the timeline: adds to counts[bins]. Sessions sorted as above. */
+/* How many sessions waited in each bin of time, on average: adds to waiting[bins]. Sessions sorted as above. */
 void stall_judge_count_blocked(const struct lock_log *locks, const struct run_session *sessions, size_t session_count,
-			       int64_t bin_ns, uint32_t *counts, size_t bins);
+			       int64_t bin_ns, double *waiting, size_t bins);
 
 /* Rank of a lock mode by strength, 1 AccessShareLock … 8 AccessExclusiveLock; 0 for another name. */
 int stall_mode_rank(const char *mode);

@@ -15,7 +15,7 @@ struct timeline {
 	size_t bins;
 	uint32_t statements[TIMELINE_BINS_MAX];
 	uint32_t errors[JUDGE_LANES][TIMELINE_BINS_MAX];
-	uint32_t blocked[JUDGE_LANES][TIMELINE_BINS_MAX];
+	double blocked[JUDGE_LANES][TIMELINE_BINS_MAX];
 	struct quantile_sketch latency[JUDGE_LANES][TIMELINE_BINS_MAX];
 };
 
@@ -68,6 +68,14 @@ static json_t *counts_json(const uint32_t *counts, size_t bins)
 	return list;
 }
 
+static json_t *averages_json(const double *values, size_t bins)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < bins; i++)
+		(void)json_array_append_new(list, json_real(round(100 * values[i]) / 100));
+	return list;
+}
+
 static json_t *p99_json(const struct quantile_sketch *sketches, size_t bins)
 {
 	json_t *list = json_array();
@@ -85,8 +93,8 @@ json_t *timeline_to_json(const struct timeline *timeline)
 			 "statements", counts_json(timeline->statements, n), "p99_ms", "baseline",
 			 p99_json(timeline->latency[JUDGE_BASELINE], n), "migrating",
 			 p99_json(timeline->latency[JUDGE_MIGRATING], n), "blocked_sessions", "baseline",
-			 counts_json(timeline->blocked[JUDGE_BASELINE], n), "migrating",
-			 counts_json(timeline->blocked[JUDGE_MIGRATING], n), "errors", "baseline",
+			 averages_json(timeline->blocked[JUDGE_BASELINE], n), "migrating",
+			 averages_json(timeline->blocked[JUDGE_MIGRATING], n), "errors", "baseline",
 			 counts_json(timeline->errors[JUDGE_BASELINE], n), "migrating",
 			 counts_json(timeline->errors[JUDGE_MIGRATING], n));
 }
