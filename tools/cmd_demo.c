@@ -154,7 +154,8 @@ const struct command cmd_demo = {
 	.arguments = "",
 	.options = options,
 	.run = run,
-	.docs = "Makes a PostgreSQL server with a shop in it (two million order lines), takes a base backup, lets "
+	.docs = "Makes a PostgreSQL server with a shop in it (one and a half million order lines), takes a base "
+		"backup, lets "
 		"three "
 		"applications with 24 sessions work on it for a while, and then tests three migrations under that "
 		"recorded "

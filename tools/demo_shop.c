@@ -32,7 +32,7 @@ static const char *const make_tables[] = {
 };
 
 static const char *const fill_lines[] = {
-	"INSERT INTO order_lines SELECT i, 1 + (i - 1) / 4, 1 + i * 104729::bigint % " TEXT(
+	"INSERT INTO order_lines SELECT i, 1 + (i - 1) / 3, 1 + i * 104729::bigint % " TEXT(
 		DEMO_PRODUCTS) ","
 			       " 1 + i % 5, 1 + i % 200 + 0.99" SERIES(DEMO_LINES),
 	"ALTER TABLE order_lines ADD PRIMARY KEY (order_line_id), ADD CHECK (quantity > 0)",

@@ -8,7 +8,7 @@
 #define DEMO_CUSTOMERS 50000
 #define DEMO_PRODUCTS  10000
 #define DEMO_ORDERS    500000
-#define DEMO_LINES     2000000
+#define DEMO_LINES     1500000
 
 /* Creates database, tables, rows, indexes and constraints; analyses and checkpoints. */
 int demo_shop_create(const struct demo_server *server, struct error *err);
