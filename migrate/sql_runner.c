@@ -1,11 +1,8 @@
 /*
  * Runs a migration's statements and keeps the ledger: see sql_runner.h.
  *
- * Three connections' worth of care in two connections: `conn` runs the migration and is asked, before COMMIT, what it
+ * Two connections: `conn` runs the migration and is asked, before COMMIT, what it
  * holds; `probe` looks on from outside: samples while a statement runs, sizes before, WAL positions before and after.
- * What is asked on `conn` stands in a savepoint with a lock_timeout, so that measuring can neither wait nor fail the
- * migration. Rows scanned are those of the backend itself: what parallel workers of an index build read is not
- * among them.
  */
 #include "sql_runner.h"
 
@@ -17,6 +14,7 @@
 #include "relation_table.h"
 #include "sql_fingerprint.h"
 #include "sql_lexer.h"
+#include "statement_measure.h"
 #include "statement_run.h"
 #include "strbuf.h"
 
@@ -31,37 +29,14 @@ enum manner {
 	MANNER_CONTROL	/* by itself, and nothing to measure: BEGIN, COMMIT, SET … */
 };
 
-struct held_lock {
-	uint32_t oid;
-	int rank;
-};
-
 struct runner {
 	const struct sql_runner_options *options;
 	struct ledger *ledger;
 	struct statement_runner run;
-	struct relation_table relations;
+	struct statement_measure measure;
 	/* The migration's open transaction: */
 	size_t first_statement; /* index in the ledger of its first statement, NO_STATEMENT when none is open */
-	struct held_lock *held; /* strongest mode on each relation, from the statements before */
-	size_t held_count;
-	size_t held_capacity;
 };
-
-/* What is asked on the migration's own connection before COMMIT. 5 columns behind RELATION_COLUMNS. */
-static const char measure_sql[] =
-	"SAVEPOINT rehearse_measure; SET LOCAL lock_timeout = '20ms'; SET LOCAL statement_timeout = 0;"
-	"SELECT " RELATION_COLUMNS ", l.relation, l.mode,"
-	" CASE WHEN c.relkind IN ('r', 'm', 'S') THEN pg_catalog.pg_total_relation_size(c.oid) END,"
-	" CASE WHEN c.relkind IN ('r', 'm', 't') THEN pg_catalog.pg_stat_get_xact_tuples_returned(c.oid) END"
-	" FROM pg_catalog.pg_locks l LEFT JOIN (pg_catalog.pg_class c" RELATION_JOINS ") ON c.oid = l.relation"
-	" WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384"
-	" AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database());"
-	"ROLLBACK TO rehearse_measure; RELEASE rehearse_measure";
-#define COLUMN_OID  RELATION_COLUMN_COUNT
-#define COLUMN_MODE (RELATION_COLUMN_COUNT + 1)
-#define COLUMN_SIZE (RELATION_COLUMN_COUNT + 2)
-#define COLUMN_ROWS (RELATION_COLUMN_COUNT + 3)
 
 static struct sql_token next_word(struct sql_lexer *lexer)
 {
@@ -153,281 +128,6 @@ static char *shown_sql(struct span sql)
 	return strbuf_detach(&text);
 }
 
-static int held_rank(const struct runner *runner, uint32_t oid)
-{
-	for (size_t i = 0; i < runner->held_count; i++) {
-		if (runner->held[i].oid == oid)
-			return runner->held[i].rank;
-	}
-	return 0;
-}
-
-static void hold(struct runner *runner, uint32_t oid, int rank)
-{
-	for (size_t i = 0; i < runner->held_count; i++) {
-		if (runner->held[i].oid == oid) {
-			runner->held[i].rank = rank;
-			return;
-		}
-	}
-	MEM_GROW(runner->held, runner->held_count, runner->held_capacity);
-	runner->held[runner->held_count++] = (struct held_lock){.oid = oid, .rank = rank};
-}
-
-/* An index's lock is worth a line only where its table's own lock does not say as much. */
-static bool is_worth_a_line(const struct runner *runner, const struct relation *relation, int rank,
-			    int (*table_rank)(const struct runner *, uint32_t))
-{
-	if (!relation || !relation->ours)
-		return false; /* the system's, TOAST's, or the transient copy of a rewrite */
-	return relation->table_oid == 0 || table_rank(runner, relation->table_oid) < rank;
-}
-
-static struct ledger_lock *add_lock(struct runner *runner, struct ledger_statement *statement,
-				    const struct relation *relation, int rank)
-{
-	struct ledger_lock *lock = ledger_statement_add_lock(statement);
-	(void)snprintf(lock->relation, sizeof(lock->relation), "%s", relation->name);
-	(void)snprintf(lock->mode, sizeof(lock->mode), "%s", lock_mode_name(rank));
-	lock->relation_oid = relation->oid;
-	lock->waited_ns = own_locks_waited_ns(&runner->run.locks, relation->oid);
-	lock->acquired_ns = statement->start_ns;
-	lock->released_ns = statement->end_ns;
-	const struct own_lock *seen = own_locks_find(&runner->run.locks, relation->oid, rank);
-	if (seen && since_t0(runner, seen->acquired_ns) > lock->acquired_ns)
-		lock->acquired_ns = since_t0(runner, seen->acquired_ns);
-	return lock;
-}
-
-/* Locks as the backend itself told them before COMMIT: those that this statement added or made stronger. */
-static void add_measured_locks(struct runner *runner, struct ledger_statement *statement, const PGresult *result)
-{
-	int rows = PQntuples(result);
-	struct held_lock *fresh = mem_zalloc((size_t)rows + 1, sizeof(*fresh));
-	size_t count = 0;
-	for (int i = 0; i < rows; i++) {
-		uint32_t oid = (uint32_t)pg_conn_int(result, i, COLUMN_OID, 0);
-		int rank = lock_mode_rank(PQgetvalue(result, i, COLUMN_MODE));
-		if (rank <= held_rank(runner, oid))
-			continue;
-		hold(runner, oid, rank);
-		size_t at = 0;
-		while (at < count && fresh[at].oid != oid)
-			at++;
-		fresh[at] = (struct held_lock){.oid = oid, .rank = rank};
-		count += at == count;
-	}
-	for (size_t i = 0; i < count; i++) {
-		const struct relation *relation = relation_table_find(&runner->relations, fresh[i].oid);
-		if (is_worth_a_line(runner, relation, fresh[i].rank, held_rank))
-			(void)add_lock(runner, statement, relation, fresh[i].rank);
-	}
-	free(fresh);
-}
-
-static int seen_rank(const struct runner *runner, uint32_t oid)
-{
-	const struct own_lock *lock = own_locks_strongest(&runner->run.locks, oid);
-	int before = held_rank(runner, oid);
-	return lock && lock->rank > before ? lock->rank : before;
-}
-
-/* Locks as sampled from outside: for statements that cannot run inside a transaction, and for those that failed. */
-static void add_sampled_locks(struct runner *runner, struct ledger_statement *statement)
-{
-	const struct own_locks *locks = &runner->run.locks;
-	for (size_t i = 0; i < locks->count; i++) {
-		const struct own_lock *seen = &locks->items[i];
-		const struct relation *relation = relation_table_find(&runner->relations, seen->oid);
-		if (seen != own_locks_strongest(locks, seen->oid) || seen->rank <= held_rank(runner, seen->oid) ||
-		    !is_worth_a_line(runner, relation, seen->rank, seen_rank))
-			continue;
-		struct ledger_lock *lock = add_lock(runner, statement, relation, seen->rank);
-		if (!seen->granted)
-			lock->acquired_ns = lock->released_ns; /* wanted, and never had */
-		else if (seen->gone_ns)
-			lock->released_ns = since_t0(runner, seen->gone_ns);
-	}
-}
-
-/* Takes a relation's row in; notes a rewrite when its file was replaced. */
-static void take_relation(struct runner *runner, struct ledger_statement *statement, const PGresult *result, int row)
-{
-	const struct relation *known =
-		relation_table_find(&runner->relations, (uint32_t)pg_conn_int(result, row, 0, 0));
-	uint32_t before = known ? known->filenode : 0;
-	const struct relation *now = relation_table_update(&runner->relations, result, row, 0);
-	if (before && now->filenode && before != now->filenode && now->ours)
-		ledger_statement_add_rewrite(statement, now->name);
-}
-
-/*
- * Sizes before and after of the tables that were locked. Known before: from relation_table_measure(); a table that was
- * not there before had none. One that is not known makes the sum unknown, unless it was locked for reading only.
- */
-struct size_sum {
-	int64_t delta_bytes;
-	bool unknown;
-};
-
-static void add_size(struct size_sum *sum, int64_t before, int64_t after, int rank)
-{
-	if (before != RELATION_SIZE_UNKNOWN && after != RELATION_SIZE_UNKNOWN)
-		sum->delta_bytes += after - before;
-	else if (rank > 1)
-		sum->unknown = true;
-}
-
-static void take_measured_row(struct runner *runner, struct ledger_statement *statement, const PGresult *result, int i,
-			      struct size_sum *sum)
-{
-	uint32_t oid = (uint32_t)pg_conn_int(result, i, COLUMN_OID, 0);
-	int rank = lock_mode_rank(PQgetvalue(result, i, COLUMN_MODE));
-	struct relation *known = relation_table_find(&runner->relations, oid);
-	if (PQgetisnull(result, i, 0)) { /* dropped, or a copy that a rewrite made and dropped */
-		if (known && known->ours && (known->kind == 'r' || known->kind == 'm' || known->kind == 'S')) {
-			add_size(sum, known->size_bytes, 0, rank);
-			known->size_bytes = 0;
-		}
-		return;
-	}
-	int64_t before = known ? known->size_bytes : 0;
-	take_relation(runner, statement, result, i);
-	known = relation_table_find(&runner->relations, oid);
-	if (!PQgetisnull(result, i, COLUMN_SIZE) && known->ours) {
-		int64_t after = pg_conn_int(result, i, COLUMN_SIZE, RELATION_SIZE_UNKNOWN);
-		add_size(sum, before, after, rank);
-		known->size_bytes = after;
-	}
-}
-
-static bool row_is_repeated(const PGresult *result, int row)
-{
-	for (int i = 0; i < row; i++) {
-		if (strcmp(PQgetvalue(result, i, COLUMN_OID), PQgetvalue(result, row, COLUMN_OID)) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Rows read from one relation since begin_counting() or the statement before. */
-static int64_t count_rows(struct runner *runner, const PGresult *result, int row)
-{
-	struct relation *relation =
-		relation_table_find(&runner->relations, (uint32_t)pg_conn_int(result, row, COLUMN_OID, 0));
-	int64_t now = pg_conn_int(result, row, COLUMN_ROWS, 0);
-	if (!relation || PQgetisnull(result, row, COLUMN_ROWS))
-		return 0;
-	/* fewer than before: the backend has handed its counts in meanwhile, and began anew */
-	int64_t fresh = now >= relation->rows_before ? now - relation->rows_before : now;
-	relation->rows_before = now;
-	return fresh;
-}
-
-/*
- * A backend's pg_stat_xact counts go back to when it last handed them in, at most once a second, not to the
- * transaction's start. So they are handed in now; where that cannot be asked for (before 15) they are read.
- */
-static void begin_counting(struct runner *runner)
-{
-	struct error ignored = ERROR_INIT;
-	PGresult *result = NULL;
-	for (struct relation *relation = runner->relations.by_oid; relation; relation = relation->hh.next)
-		relation->rows_before = 0;
-	if (PQserverVersion(runner->run.conn) >= 150000) {
-		(void)run_own(runner, "SELECT pg_catalog.pg_stat_force_next_flush()");
-		return;
-	}
-	if (pg_conn_query(runner->run.conn,
-			  "SELECT oid, r FROM (SELECT oid, pg_catalog.pg_stat_get_xact_tuples_returned(oid) AS r"
-			  " FROM pg_catalog.pg_class WHERE relkind IN ('r', 'm', 't') AND oid >= 16384) c WHERE r > 0",
-			  "rows read", &result, &ignored) != 0)
-		return;
-	for (int i = 0; i < PQntuples(result); i++) {
-		struct relation *relation =
-			relation_table_find(&runner->relations, (uint32_t)pg_conn_int(result, i, 0, 0));
-		if (relation)
-			relation->rows_before = pg_conn_int(result, i, 1, 0);
-	}
-	PQclear(result);
-}
-
-static void take_measured(struct runner *runner, struct ledger_statement *statement, const PGresult *result)
-{
-	struct size_sum sum = {0};
-	int64_t rows = 0;
-	for (int i = 0; i < PQntuples(result); i++) {
-		if (row_is_repeated(result, i)) /* another mode on the same relation */
-			continue;
-		take_measured_row(runner, statement, result, i, &sum);
-		rows += count_rows(runner, result, i);
-	}
-	add_measured_locks(runner, statement, result);
-	statement->size_delta_bytes = sum.unknown ? INT64_MIN : sum.delta_bytes;
-	statement->rows_scanned = rows;
-}
-
-/* Asks the migration's own backend what it holds. False when it could not be told. */
-static bool measure_inside(struct runner *runner, struct ledger_statement *statement)
-{
-	PGconn *conn = runner->run.conn;
-	PGresult *result, *answer = NULL;
-	bool failed = !PQsendQuery(conn, measure_sql);
-	while (!failed && (result = PQgetResult(conn))) {
-		if (PQresultStatus(result) == PGRES_TUPLES_OK && !answer) {
-			answer = result;
-			continue;
-		}
-		failed = PQresultStatus(result) != PGRES_COMMAND_OK;
-		PQclear(result);
-	}
-	while ((result = PQgetResult(conn)))
-		PQclear(result);
-	if (PQtransactionStatus(conn) == PQTRANS_INERROR)
-		(void)run_own(runner, "ROLLBACK TO rehearse_measure; RELEASE rehearse_measure");
-	if (answer)
-		take_measured(runner, statement, answer);
-	else
-		add_sampled_locks(runner, statement);
-	PQclear(answer);
-	return answer != NULL;
-}
-
-/* After a statement that ran bare, from outside: files by the whole catalog, sizes of what it was seen to lock. */
-static void measure_outside(struct runner *runner, struct ledger_statement *statement, struct span sql)
-{
-	struct error ignored = ERROR_INIT;
-	PGresult *result = NULL;
-	if (pg_conn_query(runner->run.probe,
-			  "SELECT " RELATION_COLUMNS " FROM pg_catalog.pg_class c" RELATION_JOINS
-			  " WHERE c.relkind IN ('r', 'p', 'i', 'I', 'm', 'S', 'v', 'f', 't')",
-			  "reading the relations", &result, &ignored) == 0) {
-		for (int i = 0; i < PQntuples(result); i++)
-			take_relation(runner, statement, result, i);
-		PQclear(result);
-	}
-	const struct own_locks *locks = &runner->run.locks;
-	int64_t *before = mem_zalloc(locks->count + 1, sizeof(*before));
-	for (size_t i = 0; i < locks->count; i++) {
-		const struct relation *relation = relation_table_find(&runner->relations, locks->items[i].oid);
-		before[i] = relation ? relation->size_bytes : RELATION_SIZE_UNKNOWN;
-	}
-	relation_table_measure(&runner->relations, runner->run.probe, sql);
-	struct size_sum sum = {0};
-	bool any = false;
-	for (size_t i = 0; i < locks->count; i++) {
-		const struct own_lock *lock = &locks->items[i];
-		const struct relation *relation = relation_table_find(&runner->relations, lock->oid);
-		if (!relation || lock != own_locks_strongest(locks, lock->oid) || !relation->ours ||
-		    (relation->kind != 'r' && relation->kind != 'm'))
-			continue;
-		any = true;
-		add_size(&sum, before[i], relation->size_bytes, lock->rank);
-	}
-	statement->size_delta_bytes = any && !sum.unknown ? sum.delta_bytes : INT64_MIN;
-	free(before);
-}
-
 /* The transaction has ended: everything that its statements held is released. */
 static void end_transaction(struct runner *runner, int64_t end_ns)
 {
@@ -443,14 +143,14 @@ static void end_transaction(struct runner *runner, int64_t end_ns)
 		}
 	}
 	runner->first_statement = NO_STATEMENT;
-	runner->held_count = 0;
+	statement_measure_end_transaction(&runner->measure);
 	ledger->end_ns = end_ns;
 }
 
 static void reload_relations(struct runner *runner)
 {
 	struct error ignored = ERROR_INIT; /* what was rolled back is not so */
-	(void)relation_table_load(&runner->relations, runner->run.probe, &ignored);
+	(void)relation_table_load(&runner->measure.relations, runner->run.probe, &ignored);
 }
 
 static void roll_back(struct runner *runner)
@@ -505,13 +205,13 @@ static void measure_after(struct runner *runner, struct ledger_statement *statem
 			  enum statement_outcome outcome, struct span sql)
 {
 	if (outcome != STATEMENT_OK)
-		add_sampled_locks(runner, statement);
+		statement_measure_sampled(&runner->measure, statement);
 	else if (manner == MANNER_WRAPPED)
-		(void)measure_inside(runner, statement);
+		statement_measure_inside(&runner->measure, statement);
 	if (manner == MANNER_BARE) {
-		measure_outside(runner, statement, sql);
+		statement_measure_outside(&runner->measure, statement, sql);
 		if (outcome == STATEMENT_OK)
-			add_sampled_locks(runner, statement);
+			statement_measure_sampled(&runner->measure, statement);
 	}
 }
 
@@ -522,8 +222,8 @@ static enum statement_outcome run_statement(struct runner *runner, const struct 
 	char *sql = mem_strndup(from->sql.p, from->sql.len);
 	const struct safe_message_place place = {.sql = from->sql, .line = from->line};
 	if (!in_block) {
-		relation_table_measure(&runner->relations, runner->run.probe, from->sql);
-		begin_counting(runner);
+		relation_table_measure(&runner->measure.relations, runner->run.probe, from->sql);
+		statement_measure_begin(&runner->measure);
 	}
 	int64_t wal_before = wal_position(runner);
 	struct ledger_statement *statement = ledger_add_statement(runner->ledger);
@@ -626,8 +326,8 @@ static int connect_both(struct runner *runner, struct error *err)
 	if (rc == 0) /* messages are cleaned of values by their English form; needs a superuser, so it may fail */
 		(void)run_own(runner, "SET lc_messages = 'C'");
 	if (rc == 0)
-		rc = relation_table_load(&runner->relations, run->probe, err);
-	run->database_oid = runner->relations.database_oid;
+		rc = relation_table_load(&runner->measure.relations, run->probe, err);
+	run->database_oid = runner->measure.relations.database_oid;
 	return rc;
 }
 
@@ -643,10 +343,12 @@ static void wait_for_start(const struct runner *runner)
 int sql_runner_run(const struct sql_runner_options *options, struct ledger *ledger, struct error *err)
 {
 	struct runner runner = {.options = options, .ledger = ledger, .first_statement = NO_STATEMENT};
-	relation_table_init(&runner.relations);
+	relation_table_init(&runner.measure.relations);
 	own_locks_init(&runner.run.locks);
 	runner.run.interval_ns = options->interval_ns > 0 ? options->interval_ns : DEFAULT_INTERVAL_NS;
 	runner.run.cancelled = options->cancelled;
+	runner.measure.run = &runner.run;
+	runner.measure.t0_ns = options->t0_ns;
 	int rc = connect_both(&runner, err);
 	if (rc == 0) {
 		wait_for_start(&runner);
@@ -657,8 +359,8 @@ int sql_runner_run(const struct sql_runner_options *options, struct ledger *ledg
 	}
 	PQfinish(runner.run.conn);
 	PQfinish(runner.run.probe);
-	relation_table_release(&runner.relations);
+	relation_table_release(&runner.measure.relations);
 	own_locks_release(&runner.run.locks);
-	free(runner.held);
+	free(runner.measure.held);
 	return rc;
 }
