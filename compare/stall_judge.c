@@ -11,6 +11,7 @@
 /* The migration amplified somebody's lock when it queued for a tenth of the stall, and for more than a blink. */
 #define AMPLIFIED_MIN_NS (20 * NS_PER_MS)
 #define ROOT_HOPS_MAX	 8
+#define DEBT_MIN_NS	 NS_PER_MS
 
 /* One wait that was the migration's doing, of a backend that served a replayed session. */
 struct claimed_wait {
@@ -446,8 +447,14 @@ void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t
 		if (judge->waits[i].start_ns <= done)
 			*blocked_ns += hit(judge, &judge->waits[i], pair, sent, done, &counted);
 	}
+	/* What the baseline queued too is no lock's doing; without a floor a debt would live on in the clock's grain.
+	 */
 	int64_t queue = pair_queue_ns(pair, JUDGE_MIGRATING);
+	if (pair_was_sent(pair, JUDGE_BASELINE))
+		queue -= pair_queue_ns(pair, JUDGE_BASELINE);
 	int64_t inherited = queue < judge->debt_ns[session] ? queue : judge->debt_ns[session];
+	if (inherited < DEBT_MIN_NS)
+		inherited = 0;
 	*lock_caused_ns = inherited + *blocked_ns;
 	judge->debt_ns[session] = *lock_caused_ns;
 }

@@ -72,7 +72,8 @@ void stall_judge_free(struct stall_judge *judge);
 
 /*
  * The next pair, in order of ordinal. *blocked_ns gets how long the migration's locks held up this execution itself,
- * *lock_caused_ns that and what its session's queue owes to earlier such waits: min(q, debt before) + blocked.
+ * *lock_caused_ns that and what its session's queue, beyond the baseline's, owes to earlier such waits: min(q_M - q_B,
+ * debt before) + blocked. Less than a millisecond of debt is none.
  */
 void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t *blocked_ns, int64_t *lock_caused_ns);
 void stall_judge_finish(struct stall_judge *judge);

@@ -152,7 +152,10 @@ static void test_lock_debt_is_handed_on(void **state)
 	assert_int_equal(caused, 350 * SUPPORT_MS);
 	(void)execute(&scene, 0, 1133, 370, 2, &caused);
 	assert_int_equal(caused, 350 * SUPPORT_MS);
+	/* Paid off: what it queues from here on is not the lock's. */
 	(void)execute(&scene, 0, 2000, 0, 2, &caused);
+	assert_int_equal(caused, 0);
+	(void)execute(&scene, 0, 2001, 1, 2, &caused);
 	assert_int_equal(caused, 0);
 	stall_judge_finish(scene.judge);
 	assert_int_equal(stall_judge_stall(scene.judge, 0)->victims, 1);
