@@ -65,7 +65,7 @@ const char *error_kind_name(enum error_kind kind)
 
 const char *error_result_name(enum error_result result)
 {
-	return result == ERROR_MIGRATION ? "hurts" : result == ERROR_NOISE ? "noise" : "same";
+	return result == ERROR_MIGRATION ? "migration" : result == ERROR_NOISE ? "noise" : "same";
 }
 
 static bool is_one_of(const char *code, const char *const *codes)

@@ -150,7 +150,7 @@ static void tile_errors(const json_t *document, struct strbuf *out)
 	double count = 0;
 	const char *code = "";
 	json_array_foreach (json_object_get(document, "errors"), i, entry) {
-		if (strcmp(html_text_of(entry, "result"), "hurts") != 0)
+		if (strcmp(html_text_of(entry, "result"), "migration") != 0)
 			continue;
 		double more = html_number_of(entry, "migrating") - html_number_of(entry, "baseline");
 		count += more > 1 ? more : 1;
@@ -659,6 +659,8 @@ static void add_head(const struct verdict *verdict, struct strbuf *out)
 	strbuf_add_str(out, "</style></head><body><main><h1>Rehearsal of a migration, ");
 	html_add_text(out, html_text_of(environment, "start_time"));
 	const char *path = html_text_of(json_object_get(environment, "replay_file"), "path");
+	const char *slash = strrchr(path, '/');
+	path = slash ? slash + 1 : path;
 	if (*path) {
 		strbuf_add_str(out, ", traffic of ");
 		html_add_text(out, path);

@@ -307,7 +307,8 @@ void report_svg_timeline(const json_t *document, struct strbuf *out)
 	f.p99_h = 90;
 	f.height = f.p99_y + f.p99_h + 56;
 	strbuf_addf(out,
-		    "<div class=\"chart\"><svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"tl-t tl-d\">"
+		    "<div class=\"chart\" tabindex=\"0\" role=\"region\" aria-label=\"Stall timeline\"><svg "
+		    "viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-labelledby=\"tl-t tl-d\">"
 		    "<title id=\"tl-t\">Stall timeline</title><desc id=\"tl-d\">Over %.1f seconds: the migration's "
 		    "statements with their strongest lock, the sessions that waited for locks on both lanes, the 99th "
 		    "percentile of latency on both lanes, and errors. The table below has the figures.</desc>",

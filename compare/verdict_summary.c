@@ -59,7 +59,7 @@ static void add_errors(const json_t *document, struct strbuf *out)
 	const json_t *entry;
 	size_t shown = 0;
 	json_array_foreach (json_object_get(document, "errors"), i, entry) {
-		if (strcmp(text_of(entry, "result"), "hurts") != 0 || shown++ == SHOWN_MAX)
+		if (strcmp(text_of(entry, "result"), "migration") != 0 || shown++ == SHOWN_MAX)
 			return;
 		strbuf_addf(out, "  error    %s  baseline %.0f, migrating %.0f  ", text_of(entry, "sqlstate"),
 			    number_of(entry, "baseline"), number_of(entry, "migrating"));

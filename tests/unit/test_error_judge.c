@@ -80,7 +80,7 @@ static void test_first_constraint_break_counts(void **state)
 	(void)state;
 	struct support_run *run = make_run();
 	add_at(run, 0, 1, INSERT, NULL, NULL, "23505");
-	expect(run, VERDICT_HURTS, "constraint", "hurts");
+	expect(run, VERDICT_HURTS, "constraint", "migration");
 }
 
 /* … not on a table that the migration left alone, not before it, not where the application meets it anyway, not in a
@@ -108,7 +108,7 @@ static void test_first_constraint_break_conditions(void **state)
 	run = make_run();
 	support_run_add(run, 3 * SUPPORT_S + 50 * SUPPORT_MS, 1, "SELECT 1 FROM stock", NULL, fine, more);
 	add_at(run, 0, 1, INSERT, NULL, NULL, "22001");
-	expect(run, VERDICT_HURTS, "constraint", "hurts");
+	expect(run, VERDICT_HURTS, "constraint", "migration");
 }
 
 /* 40001 counts by McNemar only: ten sessions of twenty are p = 0.00098, eleven 0.00049. One session counts once. */
@@ -121,7 +121,7 @@ static void test_concurrency_needs_mcnemar(void **state)
 			add_at(run, s, s, INSERT, NULL, NULL, "40001");
 		for (int64_t i = 0; i < 5; i++)
 			add_at(run, 20 + i, 0, INSERT, NULL, NULL, "40001");
-		expect(run, n < 11 ? VERDICT_CLEAR : VERDICT_HURTS, "concurrency", n < 11 ? "noise" : "hurts");
+		expect(run, n < 11 ? VERDICT_CLEAR : VERDICT_HURTS, "concurrency", n < 11 ? "noise" : "migration");
 	}
 }
 
@@ -146,7 +146,7 @@ static void test_replan_warns(void **state)
 	struct support_outcome replan = fails("0A000");
 	replan.flags = RUN_REPLAN;
 	support_run_add(run, 6 * SUPPORT_S + 50 * SUPPORT_MS, 1, INSERT, NULL, fine, replan);
-	expect(run, VERDICT_CLEAR, "replan", "hurts");
+	expect(run, VERDICT_CLEAR, "replan", "migration");
 }
 
 static void test_touched_names(void **state)
