@@ -5,6 +5,8 @@
 #include "sql_lexer.h"
 #include "strbuf.h"
 
+#include <ctype.h>
+
 #define MEASURE_ALL_MAX 1000
 #define MEASURE_TRIES	3
 #define OID_LIST_MAX	((size_t)256 * 1024)
@@ -77,21 +79,66 @@ static bool has_size(const struct relation *relation)
 	return relation->ours && (relation->kind == 'r' || relation->kind == 'm' || relation->kind == 'S');
 }
 
-/* True when a word or quoted name of the text is the relation's own name. */
-static bool is_mentioned(const struct relation *relation, struct span sql)
+/* The words and quoted names of a statement, in lower case: which relations it may be about. */
+struct mention {
+	char *word;
+	UT_hash_handle hh;
+};
+
+static char *lower_case(const char *text, size_t len)
 {
-	const char *dot = strrchr(relation->name, '.');
-	struct span name = span_from_str(dot ? dot + 1 : relation->name);
+	char *lower = mem_strndup(text, len);
+	for (char *p = lower; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return lower;
+}
+
+static struct mention *collect_mentions(struct span sql)
+{
+	struct mention *all = NULL;
 	struct sql_lexer lexer;
 	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
 	for (;;) {
 		struct sql_token token = sql_lexer_next(&lexer);
 		if (token.kind == SQL_TOKEN_END)
-			return false;
-		if ((token.kind == SQL_TOKEN_WORD || token.kind == SQL_TOKEN_QUOTED_NAME) &&
-		    token.text.len == name.len && strncasecmp(token.text.p, name.p, name.len) == 0)
-			return true;
+			return all;
+		if (token.kind != SQL_TOKEN_WORD && token.kind != SQL_TOKEN_QUOTED_NAME)
+			continue;
+		char *word = lower_case(token.text.p, token.text.len);
+		struct mention *mention = NULL;
+		HASH_FIND_STR(all, word, mention);
+		if (mention) {
+			free(word);
+			continue;
+		}
+		mention = mem_zalloc(1, sizeof(*mention));
+		mention->word = word;
+		HASH_ADD_KEYPTR(hh, all, mention->word, strlen(mention->word), mention);
 	}
+}
+
+static void free_mentions(struct mention *all)
+{
+	struct mention *mention, *next;
+	HASH_ITER (hh, all, mention, next) {
+		HASH_DEL(all, mention);
+		free(mention->word);
+		free(mention);
+	}
+}
+
+/* True when the statement has the relation's own name, with or without quotes. */
+static bool is_mentioned(const struct relation *relation, struct mention *mentions)
+{
+	const char *dot = strrchr(relation->name, '.');
+	const char *name = dot ? dot + 1 : relation->name;
+	char *lower = lower_case(name, strlen(name)), *quoted = mem_printf("\"%s\"", lower);
+	struct mention *bare = NULL, *in_quotes = NULL;
+	HASH_FIND_STR(mentions, lower, bare);
+	HASH_FIND_STR(mentions, quoted, in_quotes);
+	free(lower);
+	free(quoted);
+	return bare || in_quotes;
 }
 
 /* "{1,2,3}" of the tables to be measured; false when there are none. */
@@ -102,10 +149,12 @@ static bool list_measured(const struct relation_table *table, struct span sql, s
 	for (relation = table->by_oid; relation; relation = relation->hh.next)
 		count += has_size(relation);
 	bool all = count <= MEASURE_ALL_MAX;
+	struct mention *mentions = all ? NULL : collect_mentions(sql);
 	for (relation = table->by_oid; relation; relation = relation->hh.next) {
-		if (has_size(relation) && (all || is_mentioned(relation, sql)))
+		if (has_size(relation) && (all || is_mentioned(relation, mentions)))
 			strbuf_addf(list, "%c%u", list->len ? ',' : '{', (unsigned)relation->oid);
 	}
+	free_mentions(mentions);
 	strbuf_add_char(list, '}');
 	return list->len > 1 && !list->overflow;
 }

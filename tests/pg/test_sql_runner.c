@@ -326,6 +326,19 @@ static void test_limits(void **state)
 	assert_int_equal(sql_runner_run(&options, &ledger, &err), -ERR_UNAVAILABLE);
 }
 
+/* Past a thousand tables only those that a statement names are measured. */
+static void test_many_tables(void **state)
+{
+	(void)state;
+	make_table();
+	assert_int_equal(pg_server_run(&server, "CREATE SCHEMA many; DO $$ BEGIN FOR i IN 1..1100 LOOP EXECUTE"
+						" format('CREATE TABLE many.t%s ()', i); END LOOP; END $$"),
+			 0);
+	assert_int_equal(run("CREATE INDEX i1 ON BIG (t); CREATE INDEX i2 ON \"big\" (t)"), LEDGER_OK);
+	assert_true(ledger.statements[0].size_delta_bytes > 1024 * 1024);
+	assert_true(ledger.statements[1].size_delta_bytes > 1024 * 1024);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -344,9 +357,9 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rewrite),	 cmocka_unit_test(test_indexes), cmocka_unit_test(test_block),
-		cmocka_unit_test(test_failures), cmocka_unit_test(test_bare),	 cmocka_unit_test(test_waits),
-		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_rewrite),	 cmocka_unit_test(test_indexes),     cmocka_unit_test(test_block),
+		cmocka_unit_test(test_failures), cmocka_unit_test(test_bare),	     cmocka_unit_test(test_waits),
+		cmocka_unit_test(test_limits),	 cmocka_unit_test(test_many_tables),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
