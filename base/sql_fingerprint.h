@@ -19,8 +19,8 @@
 
 #include <stdint.h>
 
-#define SQL_FINGERPRINT_TEXT_MAX 4096 /* a longer normalised text is cut, with … behind it; the hash covers all of it \
-				       */
+/* A longer normalised text is cut, with … behind it; the hash covers all of it. */
+#define SQL_FINGERPRINT_TEXT_MAX 4096
 
 /*
  * Appends the template to out and sets literals[0..*count) to the literals' spans in text. False when text holds a NUL
