@@ -32,6 +32,8 @@ void interrupt_install(void)
 	(void)sigaction(SIGHUP, &action, NULL);
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	(void)sigaction(SIGPIPE, &ignore, NULL);
+	/* A file over its limit is an error of write(), with a message. */
+	(void)sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 const volatile bool *interrupt_flag(void)
