@@ -64,10 +64,17 @@ static struct own_lock *find_or_add(struct own_locks *locks, uint32_t oid, int r
 	return lock;
 }
 
-static void see_wait(struct own_lock *lock, int64_t sent_ns, int64_t age_ns)
+/*
+ * The server told the wait's age a little after the sample was sent, on a busy machine a good deal: so the wait is
+ * bounded by the sample before, which did not show it.
+ */
+static void see_wait(struct own_lock *lock, int64_t sent_ns, int64_t age_ns, int64_t previous_sent_ns)
 {
-	if (!lock->wait_begin_ns)
+	if (!lock->wait_begin_ns) {
 		lock->wait_begin_ns = age_ns >= 0 ? sent_ns - age_ns : sent_ns;
+		if (lock->wait_begin_ns < previous_sent_ns)
+			lock->wait_begin_ns = previous_sent_ns;
+	}
 	lock->waited_ns = sent_ns - lock->wait_begin_ns;
 	lock->acquired_ns = sent_ns;
 }
@@ -87,7 +94,7 @@ void own_locks_sample(struct own_locks *locks, const PGresult *result, int64_t s
 		if (PQgetvalue(result, i, 2)[0] == 't')
 			lock->granted = true;
 		else
-			see_wait(lock, sent_ns, age_us < 0 ? -1 : age_us * 1000);
+			see_wait(lock, sent_ns, age_us < 0 ? -1 : age_us * 1000, locks->last_sent_ns);
 	}
 	for (size_t i = 0; i < locks->count; i++) {
 		struct own_lock *lock = &locks->items[i];
