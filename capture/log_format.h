@@ -23,8 +23,10 @@ struct log_record {
 	struct span user;
 	struct span database;
 	uint32_t pid;
-	struct span client;	 /* as logged: "10.0.0.1:5432", "[local]" */
-	struct span session_id;	 /* names a session among all of the log's */
+	struct span client;	 /* as csvlog has it: "10.0.0.1:5432", "[local]" */
+	bool client_bare;	 /* client is a host without its port */
+	int64_t uncertainty_ns;	 /* the record was written within so much after time_ns: 0 for milliseconds */
+	struct span session_id;	 /* names a session among all of the log's; empty when the log has no ids */
 	int64_t session_line;	 /* the record's number within its session, 0 when not known */
 	int64_t session_start_s; /* seconds since 1970, 0 when not known */
 	struct span severity;
@@ -58,7 +60,8 @@ struct log_parser;
 struct log_format {
 	const char *name; /* "PostgreSQL csvlog" */
 	struct log_format_caps caps;
-	struct log_parser *(*open)(struct log_zone *zone);
+	const void *settings; /* the format's own: a stderr log's prefix */
+	struct log_parser *(*open)(const struct log_format *format, struct log_zone *zone);
 	void (*free)(struct log_parser *parser);
 	/*
 	 * Reads from data, which begins where the call before ended; `last` says that the file ends at len. The bytes

@@ -41,7 +41,7 @@ int log_reader_open(const char *path, uint32_t file, const struct log_format *fo
 	struct log_reader *reader = mem_zalloc(1, sizeof(*reader));
 	reader->in = in;
 	reader->format = format;
-	reader->parser = format->open(zone);
+	reader->parser = format->open(format, zone);
 	reader->file = file;
 	reader->capacity = BUFFER_START;
 	reader->buffer = mem_alloc(reader->capacity);

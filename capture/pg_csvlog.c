@@ -46,8 +46,9 @@ struct log_parser {
 	struct field fields[COLUMNS_MAX];
 };
 
-static struct log_parser *csvlog_open(struct log_zone *zone)
+static struct log_parser *csvlog_open(const struct log_format *format, struct log_zone *zone)
 {
+	(void)format;
 	struct log_parser *parser = mem_zalloc(1, sizeof(*parser));
 	parser->zone = zone;
 	return parser;

@@ -32,7 +32,7 @@ static void scan_all(const uint8_t *data, size_t size, size_t step, struct pg_se
 	struct error err = ERROR_INIT;
 	struct log_zone *zone;
 	check(log_zone_open(NULL, &zone, &err) == 0);
-	struct log_parser *parser = pg_csvlog_format.open(zone);
+	struct log_parser *parser = pg_csvlog_format.open(&pg_csvlog_format, zone);
 	char *buffer = NULL;
 	size_t pos = 0;
 	size_t len = step < size ? step : size;
