@@ -71,6 +71,18 @@ void strbuf_add_char(struct strbuf *buf, char c)
 	strbuf_add(buf, &c, 1);
 }
 
+char *strbuf_reserve(struct strbuf *buf, size_t len)
+{
+	return reserve(buf, len) ? buf->data + buf->len : NULL;
+}
+
+void strbuf_advance(struct strbuf *buf, size_t len)
+{
+	assert(buf->len + len < buf->capacity);
+	buf->len += len;
+	buf->data[buf->len] = '\0';
+}
+
 void strbuf_addf(struct strbuf *buf, const char *format, ...)
 {
 	va_list args;

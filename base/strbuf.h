@@ -25,6 +25,13 @@ void strbuf_clear(struct strbuf *buf);
 void strbuf_add(struct strbuf *buf, const void *data, size_t len);
 void strbuf_add_str(struct strbuf *buf, const char *text);
 void strbuf_add_char(struct strbuf *buf, char c);
+/*
+ * Room for at least len more bytes, for those who write them themselves and then say with strbuf_advance() how many they
+ * were. NULL, with overflow set, when the ceiling forbids it.
+ */
+char *strbuf_reserve(struct strbuf *buf, size_t len);
+/* len bytes of the room were written. */
+void strbuf_advance(struct strbuf *buf, size_t len);
 void strbuf_addf(struct strbuf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Cuts to len bytes; a longer len than it has is an error of the caller. */
 void strbuf_truncate(struct strbuf *buf, size_t len);

@@ -51,6 +51,8 @@ struct item {
 
 /* Appends the item's bytes (times as given). */
 void item_encode(const struct item *item, struct strbuf *out);
+/* Appends what only statements have: text, literals, name and parameters. Nothing for the other kinds. */
+void item_encode_body(const struct item *item, struct strbuf *out);
 
 /*
  * Reads one item; its spans point into the reader's bytes, its arrays into memory from the arena. False, with r->failed
@@ -58,5 +60,19 @@ void item_encode(const struct item *item, struct strbuf *out);
  */
 struct arena;
 bool item_decode(struct byte_reader *r, struct arena *arena, struct item *out);
+
+/*
+ * A run of items, each told by its difference from the one before: how they stand in a chunk of a replay file. Starts
+ * zeroed. Times ascend.
+ */
+struct item_run {
+	int64_t time_ns;
+	uint64_t source_line;
+	uint32_t source_file;
+};
+
+/* Appends the item to the run; body is item_encode_body()'s, of an item whose arrays need no longer be there. */
+void item_run_encode(struct item_run *run, const struct item *item, struct span body, struct strbuf *out);
+bool item_run_decode(struct item_run *run, struct byte_reader *r, struct arena *arena, struct item *out);
 
 #endif

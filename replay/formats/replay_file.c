@@ -252,8 +252,9 @@ int replay_file_read_batch(const struct replay_file *file, uint32_t index, struc
 	struct byte_reader r;
 	byte_reader_init(&r, batch->bytes, len);
 	batch->items = arena_alloc(&batch->arena, info->count * sizeof(*batch->items));
+	struct item_run run = {0};
 	for (uint32_t i = 0; i < info->count; i++) {
-		if (!item_decode(&r, &batch->arena, &batch->items[i]) || !item_fits(file, &batch->items[i]))
+		if (!item_run_decode(&run, &r, &batch->arena, &batch->items[i]) || !item_fits(file, &batch->items[i]))
 			return damaged(file, info, "an item does not make sense", err);
 	}
 	if (byte_reader_left(&r) != 0)

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REPLAY_FILE_VERSION 1
+#define REPLAY_FILE_VERSION 2
 #define REPLAY_TEXTS_MAX    (1U << 20)
 /* Text 0 of every file: the template of one gap, for texts that would not split or came too late for the table. */
 #define REPLAY_TEXT_WHOLE 0
@@ -45,6 +45,8 @@ uint32_t replay_writer_add_source(struct replay_writer *writer, const char *path
  * ERR_INTERNAL when they do, or when a row number does not exist yet.
  */
 int replay_writer_add_item(struct replay_writer *writer, const struct item *item, struct error *err);
+/* The same for an item whose body (item_encode_body()) is there already; of *item only the rest is looked at. */
+int replay_writer_add_coded(struct replay_writer *writer, const struct item *item, struct span body, struct error *err);
 /*
  * Finishes and renames into place. `capture` is kept as the file's account of where it came from: create-replay's JSON
  * (a reference is borrowed). Frees the writer whatever the result.

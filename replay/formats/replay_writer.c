@@ -18,7 +18,9 @@ struct replay_writer {
 	uint32_t session_count;
 	uint32_t text_count;
 	uint32_t source_count;
+	struct strbuf body; /* of one item */
 	struct strbuf batch;
+	struct item_run run; /* what the batch's items are told from */
 	uint32_t batch_count;
 	uint64_t batch_first;
 	uint64_t item_count;
@@ -32,6 +34,7 @@ static void writer_free(struct replay_writer *writer)
 	strbuf_release(&writer->sessions);
 	strbuf_release(&writer->texts);
 	strbuf_release(&writer->sources);
+	strbuf_release(&writer->body);
 	strbuf_release(&writer->batch);
 	free(writer);
 }
@@ -42,6 +45,7 @@ int replay_writer_open(const char *path, struct replay_writer **out, struct erro
 	strbuf_init(&writer->sessions, TABLE_BYTES);
 	strbuf_init(&writer->texts, TABLE_BYTES);
 	strbuf_init(&writer->sources, TABLE_BYTES);
+	strbuf_init(&writer->body, CHUNK_RAW_MAX);
 	strbuf_init(&writer->batch, CHUNK_RAW_MAX);
 	int rc = chunk_writer_open(path, "RPLY", REPLAY_FILE_VERSION, &writer->chunks, err);
 	if (rc < 0) {
@@ -86,23 +90,26 @@ static int flush_batch(struct replay_writer *writer, struct error *err)
 	strbuf_clear(&writer->batch);
 	writer->batch_first += writer->batch_count;
 	writer->batch_count = 0;
+	writer->run = (struct item_run){0};
 	return rc;
 }
 
-int replay_writer_add_item(struct replay_writer *writer, const struct item *item, struct error *err)
+int replay_writer_add_coded(struct replay_writer *writer, const struct item *item, struct span body, struct error *err)
 {
 	if (writer->item_count == 0)
 		writer->start_wall_ns = item->time_ns;
 	else if (item->time_ns < writer->last_wall_ns)
 		return error_set(err, ERR_INTERNAL, "item %llu is due before the one in front of it",
 				 (unsigned long long)writer->item_count);
-	if (item->session >= writer->session_count || (item->text != ITEM_NO_TEXT && item->text >= writer->text_count))
+	struct byte_reader r;
+	byte_reader_init(&r, body.p, body.len);
+	if (item->session >= writer->session_count || (body.len > 0 && byte_get_varint(&r) >= writer->text_count))
 		return error_set(err, ERR_INTERNAL, "item %llu refers to a row that is not there",
 				 (unsigned long long)writer->item_count);
 	writer->last_wall_ns = item->time_ns;
 	struct item relative = *item;
 	relative.time_ns -= writer->start_wall_ns;
-	item_encode(&relative, &writer->batch);
+	item_run_encode(&writer->run, &relative, body, &writer->batch);
 	if (writer->batch.overflow)
 		return error_set(err, ERR_INTERNAL, "item %llu is larger than a chunk may be",
 				 (unsigned long long)writer->item_count);
@@ -112,6 +119,16 @@ int replay_writer_add_item(struct replay_writer *writer, const struct item *item
 	if (writer->batch_count == BATCH_ITEMS || writer->batch.len >= BATCH_BYTES)
 		return flush_batch(writer, err);
 	return 0;
+}
+
+int replay_writer_add_item(struct replay_writer *writer, const struct item *item, struct error *err)
+{
+	strbuf_clear(&writer->body);
+	item_encode_body(item, &writer->body);
+	if (writer->body.overflow)
+		return error_set(err, ERR_INTERNAL, "item %llu is larger than a chunk may be",
+				 (unsigned long long)writer->item_count);
+	return replay_writer_add_coded(writer, item, (struct span){writer->body.data, writer->body.len}, err);
 }
 
 static int write_table(struct replay_writer *writer, const char type[4], const struct strbuf *table, uint32_t count,
