@@ -219,6 +219,7 @@ static int open_lanes(struct rehearsal *r, struct error *err)
 				.user_map = r->options->user_map,
 				.database_map = r->options->database_map,
 				.check_results = r->options->check_results,
+				.turn = r->lane_count == 2 ? i : -1,
 				.workers = r->options->workers,
 				.run_log_path = path,
 				.drain_timeout_ns = r->options->drain_timeout_ns,

@@ -20,7 +20,15 @@ struct canceller {
 	struct waiting *first;
 	struct waiting **tail;
 	bool stop;
+	bool orphan; /* nobody waits for the thread any more: it frees everything itself */
 };
+
+static void release(struct canceller *canceller)
+{
+	(void)pthread_cond_destroy(&canceller->changed);
+	(void)pthread_mutex_destroy(&canceller->lock);
+	free(canceller);
+}
 
 static void *send_cancels(void *context)
 {
@@ -42,7 +50,10 @@ static void *send_cancels(void *context)
 		free(next);
 		(void)pthread_mutex_lock(&canceller->lock);
 	}
+	bool orphan = canceller->orphan;
 	(void)pthread_mutex_unlock(&canceller->lock);
+	if (orphan)
+		release(canceller);
 	return NULL;
 }
 
@@ -80,11 +91,13 @@ void canceller_free(struct canceller *canceller)
 	struct timespec until;
 	(void)clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += END_WAIT_S;
-	if (pthread_timedjoin_np(canceller->thread, NULL, &until) != 0) {
-		(void)pthread_detach(canceller->thread);
+	if (pthread_timedjoin_np(canceller->thread, NULL, &until) == 0) {
+		release(canceller);
 		return;
 	}
-	(void)pthread_cond_destroy(&canceller->changed);
-	(void)pthread_mutex_destroy(&canceller->lock);
-	free(canceller);
+	pthread_t thread = canceller->thread;
+	(void)pthread_mutex_lock(&canceller->lock);
+	canceller->orphan = true;
+	(void)pthread_mutex_unlock(&canceller->lock);
+	(void)pthread_detach(thread);
 }

@@ -24,6 +24,8 @@ struct lane_name_map {
 };
 struct span lane_map_name(const struct lane_name_map *map, struct span name);
 
+#define LANE_TURN_NS INT64_C(30000) /* 30 us: a fraction of a round trip, and far below a lag that matters */
+
 struct lane_options {
 	const char *name; /* "baseline" or "migrating" */
 	const struct driver *driver;
@@ -33,7 +35,13 @@ struct lane_options {
 	struct lane_name_map user_map;
 	struct lane_name_map database_map;
 	bool check_results; /* digest the rows of every result */
-	uint32_t workers;   /* threads; 0 means 1 */
+	/*
+	 * With two lanes on one machine, whoever sends first has it for itself for a moment. So they take turns: the
+	 * item's ordinal decides whose turn it is, and the other one sends LANE_TURN_NS later. 0 or 1; -1 for a single
+	 * lane.
+	 */
+	int turn;
+	uint32_t workers; /* threads; 0 means 1 */
 	const char *run_log_path;
 	/* Once all items are due: the run ends when none has finished for so long; what is under way is censored. */
 	int64_t drain_timeout_ns;

@@ -15,6 +15,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#define WORKER_NICE   (-10)
 #define TICK_MS	      50 /* how often it looks up: interrupted? nothing left? no progress? */
 #define PENDING_BLOCK 1024
 #define PENDING_MAX   262144 /* items waiting when all are due at once; by time there is no bound but the schedule */
@@ -181,6 +182,14 @@ static void dispatch(struct worker *worker, const struct item *item, enum run_sk
 	session_enqueue(session_of(worker, item->session), pending);
 }
 
+/* How long the next item is held back because the other lane goes first. */
+static int64_t turn_delay_ns(const struct worker *worker)
+{
+	uint64_t ordinal = worker->batch->batch.first_ordinal + worker->batch_pos;
+	bool second = worker->options->turn >= 0 && (int)(ordinal & 1) != worker->options->turn;
+	return second && worker->options->schedule->options.speed > 0 ? LANE_TURN_NS : 0;
+}
+
 /* Hands out everything that is due, and sets the timer for what comes next. */
 static void dispatch_due(struct worker *worker)
 {
@@ -196,8 +205,9 @@ static void dispatch_due(struct worker *worker)
 		}
 		int64_t due_ns = 0;
 		enum run_skip_reason reason = schedule_due(worker->options->schedule, item, &due_ns);
-		if (reason == RUN_SKIP_NONE && due_ns > worker_now_ns(worker)) {
-			set_timer(worker, due_ns);
+		int64_t send_ns = due_ns + turn_delay_ns(worker);
+		if (reason == RUN_SKIP_NONE && send_ns > worker_now_ns(worker)) {
+			set_timer(worker, send_ns);
 			return;
 		}
 		dispatch(worker, item, reason, due_ns);
@@ -288,6 +298,9 @@ static void *run_worker(void *context)
 	struct rusage usage;
 	/* The default slack of 50 us would add to every item's lag. */
 	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+	/* Where we may (root, or a limit that allows it): a busy machine should delay its servers before it delays us.
+	 */
+	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
 	set_up_events(worker, &timer, &tick);
 	(void)event_base_dispatch(worker->base);
 	(void)event_del(&timer);

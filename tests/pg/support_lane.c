@@ -48,6 +48,7 @@ void trial_replay(const struct lane_trial *trial)
 	assert_int_equal(
 		schedule_prepare(file, &options, temp_folder_file(&folder, ITEM_INDEX_FILE), NULL, &schedule, &err), 0);
 	struct lane_options lane_options = {.name = "baseline",
+					    .turn = -1,
 					    .driver = &driver_pg,
 					    .url = trial->url,
 					    .file = file,

@@ -52,6 +52,7 @@ static void run_lane(const char *path, const struct schedule_options *options, s
 					  &run->schedule, &err),
 			 0);
 	struct lane_options lane_options = {.name = "baseline",
+					    .turn = -1,
 					    .driver = &driver_null,
 					    .url = "null:",
 					    .file = run->file,
