@@ -4,13 +4,14 @@
 #include "byte_code.h"
 #include "mem.h"
 #include "out_file.h"
+#include "work_ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libdeflate.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
-#include <zlib.h>
 
 #define HEADER_SIZE  16
 #define CHUNK_HEAD   32 /* with the checksum */
@@ -22,19 +23,46 @@ static const char chunk_magic[4] = {'C', 'H', 'N', 'K'};
 static const char footer_type[4] = {'F', 'O', 'O', 'T'};
 static const char trailer_magic[8] = {'R', 'H', 'R', 'S', 'E', 'N', 'D', '\n'};
 
+/* Level 1 of libdeflate: three times as fast as zlib's level 1, and no larger (docs/decisions/0003-libdeflate.md). */
+#define DEFLATE_LEVEL 1
+
+/* A chunk on its way: its bytes, and what becomes of them. */
+struct packing {
+	char type[4];
+	uint32_t count;
+	bool footer;
+	size_t info; /* index of its row, unless it is the footer */
+	unsigned char *raw;
+	size_t raw_capacity;
+	size_t raw_len;
+	unsigned char *packed; /* with the chunk's head in front */
+	size_t packed_capacity;
+	size_t packed_len; /* 0: out of memory, or something else that libdeflate does not say */
+};
+
+#define PACKINGS_MAX ((size_t)WORK_RING_THREADS_MAX + 2)
+
 struct chunk_writer {
 	struct out_file *file;
 	struct chunk_info *chunks;
 	size_t count;
 	size_t capacity;
-	unsigned char *packed;
-	size_t packed_capacity;
+	struct libdeflate_compressor *compressors[WORK_RING_THREADS_MAX];
+	struct packing packings[PACKINGS_MAX];
+	void *slots[PACKINGS_MAX];
+	struct work_ring *ring; /* NULL: whoever adds a chunk packs it */
 };
 
 static void writer_free(struct chunk_writer *writer)
 {
+	work_ring_free(writer->ring);
+	for (size_t i = 0; i < WORK_RING_THREADS_MAX; i++)
+		libdeflate_free_compressor(writer->compressors[i]);
+	for (size_t i = 0; i < PACKINGS_MAX; i++) {
+		free(writer->packings[i].raw);
+		free(writer->packings[i].packed);
+	}
 	free(writer->chunks);
-	free(writer->packed);
 	free(writer);
 }
 
@@ -69,32 +97,113 @@ static uint64_t chunk_checksum(const void *head, const void *stored, size_t len)
 	return XXH3_64bits_withSeed(stored, len, XXH3_64bits(head, CHUNK_HEAD - 8));
 }
 
-static int write_chunk(struct chunk_writer *writer, const char type[4], uint32_t count, const void *data, size_t len,
-		       struct error *err)
+/* Head and deflated bytes into packing->packed. In any thread; each has a compressor of its own. */
+static void pack(void *context, unsigned thread, void *slot)
 {
-	if (len > CHUNK_RAW_MAX)
-		return error_set(err, ERR_INTERNAL, "a chunk of %zu bytes is over the limit", len);
-	uLongf packed_len = compressBound(len);
-	if (packed_len > writer->packed_capacity) {
-		writer->packed = mem_realloc(writer->packed, packed_len, 1);
-		writer->packed_capacity = packed_len;
+	struct chunk_writer *writer = context;
+	struct packing *packing = slot;
+	packing->packed_len = 0;
+	if (!writer->compressors[thread])
+		writer->compressors[thread] = libdeflate_alloc_compressor(DEFLATE_LEVEL);
+	struct libdeflate_compressor *compressor = writer->compressors[thread];
+	if (!compressor)
+		return;
+	size_t need = CHUNK_HEAD + libdeflate_zlib_compress_bound(compressor, packing->raw_len);
+	if (need > packing->packed_capacity) {
+		packing->packed = mem_realloc(packing->packed, need, 1);
+		packing->packed_capacity = need;
 	}
-	/* Level 1: three times as fast as the default for a tenth more size on replay files. */
-	if (compress2(writer->packed, &packed_len, data, len, 1) != Z_OK)
-		return error_set(err, ERR_INTERNAL, "zlib failed");
+	size_t len = libdeflate_zlib_compress(compressor, packing->raw, packing->raw_len, packing->packed + CHUNK_HEAD,
+					      packing->packed_capacity - CHUNK_HEAD);
+	if (len == 0)
+		return;
 	struct strbuf head;
 	strbuf_init(&head, CHUNK_HEAD);
 	strbuf_add(&head, chunk_magic, 4);
-	strbuf_add(&head, type, 4);
+	strbuf_add(&head, packing->type, 4);
+	byte_put_u32(&head, (uint32_t)packing->raw_len);
 	byte_put_u32(&head, (uint32_t)len);
-	byte_put_u32(&head, (uint32_t)packed_len);
-	byte_put_u32(&head, count);
+	byte_put_u32(&head, packing->count);
 	byte_put_u32(&head, 0);
-	byte_put_u64(&head, chunk_checksum(head.data, writer->packed, packed_len));
-	int rc = out_file_write(writer->file, head.data, head.len, err);
+	byte_put_u64(&head, chunk_checksum(head.data, packing->packed + CHUNK_HEAD, len));
+	memcpy(packing->packed, head.data, CHUNK_HEAD);
 	strbuf_release(&head);
-	if (rc == 0)
-		rc = out_file_write(writer->file, writer->packed, packed_len, err);
+	packing->packed_len = CHUNK_HEAD + len;
+}
+
+static int write_packed(struct chunk_writer *writer, const struct packing *packing, struct error *err)
+{
+	if (packing->packed_len == 0)
+		return error_set(err, ERR_INTERNAL, "a chunk could not be deflated");
+	if (!packing->footer)
+		writer->chunks[packing->info].offset = (uint64_t)out_file_offset(writer->file);
+	return out_file_write(writer->file, packing->packed, packing->packed_len, err);
+}
+
+/* Writes the oldest chunk under way. */
+static int write_oldest(struct chunk_writer *writer, struct error *err)
+{
+	const struct packing *packing = work_ring_take(writer->ring);
+	int rc = packing ? write_packed(writer, packing, err) : error_set(err, ERR_INTERNAL, "a chunk was lost");
+	work_ring_release(writer->ring);
+	return rc;
+}
+
+void chunk_writer_use_threads(struct chunk_writer *writer, unsigned threads)
+{
+	if (writer->ring || threads == 0)
+		return;
+	if (threads > WORK_RING_THREADS_MAX)
+		threads = WORK_RING_THREADS_MAX;
+	for (size_t i = 0; i < PACKINGS_MAX; i++)
+		writer->slots[i] = &writer->packings[i];
+	writer->ring = work_ring_new(threads, writer->slots, (size_t)threads + 2, pack, writer);
+}
+
+static int write_chunk(struct chunk_writer *writer, const char type[4], uint32_t count, const void *data, size_t len,
+		       bool footer, struct error *err)
+{
+	if (len > CHUNK_RAW_MAX)
+		return error_set(err, ERR_INTERNAL, "a chunk of %zu bytes is over the limit", len);
+	struct packing *packing = &writer->packings[0];
+	if (writer->ring) {
+		int rc = work_ring_is_full(writer->ring) ? write_oldest(writer, err) : 0;
+		if (rc < 0)
+			return rc;
+		packing = work_ring_claim(writer->ring);
+	}
+	if (len > packing->raw_capacity) {
+		packing->raw = mem_realloc(packing->raw, len, 1);
+		packing->raw_capacity = len;
+	}
+	if (len)
+		memcpy(packing->raw, data, len);
+	packing->raw_len = len;
+	memcpy(packing->type, type, 4);
+	packing->count = count;
+	packing->footer = footer;
+	packing->info = footer ? 0 : writer->count - 1;
+	if (writer->ring) {
+		work_ring_submit(writer->ring);
+		return 0;
+	}
+	pack(writer, 0, packing);
+	return write_packed(writer, packing, err);
+}
+
+/* Writes what is under way. From then on the caller packs for itself. */
+static int finish_threads(struct chunk_writer *writer, struct error *err)
+{
+	if (!writer->ring)
+		return 0;
+	int rc = 0;
+	work_ring_end(writer->ring);
+	for (const struct packing *packing; rc == 0 && (packing = work_ring_take(writer->ring));) {
+		rc = write_packed(writer, packing, err);
+		work_ring_release(writer->ring);
+	}
+	work_ring_free(writer->ring);
+	writer->ring = NULL;
 	return rc;
 }
 
@@ -103,16 +212,19 @@ int chunk_writer_add(struct chunk_writer *writer, const char type[4], uint32_t c
 {
 	MEM_GROW(writer->chunks, writer->count, writer->capacity);
 	struct chunk_info *info = &writer->chunks[writer->count++];
-	info->offset = (uint64_t)out_file_offset(writer->file);
+	info->offset = 0; /* known once it is written */
 	memcpy(info->type, type, 4);
 	info->count = count;
 	info->first = first;
-	return write_chunk(writer, type, count, data, len, err);
+	return write_chunk(writer, type, count, data, len, false, err);
 }
 
 static int write_end(struct chunk_writer *writer, struct error *err)
 {
 	struct strbuf buf;
+	int rc = finish_threads(writer, err);
+	if (rc < 0)
+		return rc;
 	strbuf_init(&buf, CHUNK_RAW_MAX);
 	for (size_t i = 0; i < writer->count; i++) {
 		const struct chunk_info *info = &writer->chunks[i];
@@ -122,8 +234,8 @@ static int write_end(struct chunk_writer *writer, struct error *err)
 		byte_put_u64(&buf, info->first);
 	}
 	uint64_t offset = (uint64_t)out_file_offset(writer->file);
-	int rc = buf.overflow ? error_set(err, ERR_INTERNAL, "too many chunks")
-			      : write_chunk(writer, footer_type, (uint32_t)writer->count, buf.data, buf.len, err);
+	rc = buf.overflow ? error_set(err, ERR_INTERNAL, "too many chunks")
+			  : write_chunk(writer, footer_type, (uint32_t)writer->count, buf.data, buf.len, true, err);
 	if (rc == 0) {
 		strbuf_clear(&buf);
 		byte_put_u64(&buf, offset);
@@ -214,8 +326,12 @@ static int read_chunk_at(const struct chunk_reader *reader, uint64_t offset, con
 			*data = mem_realloc(*data, raw_len ? raw_len : 1, 1);
 			*capacity = raw_len;
 		}
-		uLongf got = raw_len;
-		if (uncompress(*data, &got, stored, stored_len) != Z_OK || got != raw_len)
+		struct libdeflate_decompressor *inflater = libdeflate_alloc_decompressor();
+		enum libdeflate_result result =
+			inflater ? libdeflate_zlib_decompress(inflater, stored, stored_len, *data, raw_len, NULL)
+				 : LIBDEFLATE_INSUFFICIENT_SPACE;
+		libdeflate_free_decompressor(inflater);
+		if (result != LIBDEFLATE_SUCCESS)
 			rc = damaged(reader, offset, err, "the chunk does not inflate");
 		*len = raw_len;
 	}

@@ -34,6 +34,8 @@ struct chunk_reader;
 /* kind names the format in four characters ("RPLY"), version its revision. Temporary name until commit. */
 int chunk_writer_open(const char *path, const char kind[4], uint32_t version, struct chunk_writer **out,
 		      struct error *err);
+/* Packs chunks in threads of its own from then on; they are written in the order in which they were added. */
+void chunk_writer_use_threads(struct chunk_writer *writer, unsigned threads);
 int chunk_writer_add(struct chunk_writer *writer, const char type[4], uint32_t count, uint64_t first, const void *data,
 		     size_t len, struct error *err);
 /* Writes the footer, syncs and renames; frees the writer whatever the result. */

@@ -37,6 +37,8 @@ struct replay_text {
 struct replay_writer;
 
 int replay_writer_open(const char *path, struct replay_writer **out, struct error *err);
+/* Batches of items are deflated in threads of the writer's own. The file is the same. */
+void replay_writer_use_threads(struct replay_writer *writer, unsigned threads);
 uint32_t replay_writer_add_session(struct replay_writer *writer, const struct replay_session *session);
 uint32_t replay_writer_add_text(struct replay_writer *writer, const struct replay_text *text);
 uint32_t replay_writer_add_source(struct replay_writer *writer, const char *path);

@@ -58,6 +58,11 @@ int replay_writer_open(const char *path, struct replay_writer **out, struct erro
 	return 0;
 }
 
+void replay_writer_use_threads(struct replay_writer *writer, unsigned threads)
+{
+	chunk_writer_use_threads(writer->chunks, threads);
+}
+
 uint32_t replay_writer_add_session(struct replay_writer *writer, const struct replay_session *session)
 {
 	byte_put_span(&writer->sessions, session->user);
