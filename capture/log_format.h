@@ -25,6 +25,7 @@ struct log_record {
 	uint32_t pid;
 	struct span client;	 /* as csvlog has it: "10.0.0.1:5432", "[local]" */
 	bool client_bare;	 /* client is a host without its port */
+	bool anonymous;		 /* the log's prefix has neither user nor client: their absence says nothing */
 	int64_t uncertainty_ns;	 /* the record was written within so much after time_ns: 0 for milliseconds */
 	struct span session_id;	 /* names a session among all of the log's; empty when the log has no ids */
 	int64_t session_line;	 /* the record's number within its session, 0 when not known */
@@ -44,6 +45,7 @@ struct log_record {
 struct log_format_caps {
 	bool session_ids;      /* session_id is there and unique */
 	bool sqlstates;	       /* sqlstate is there */
+	bool single_lines;     /* a record is one line, whatever line ends its values hold once they are read */
 	int64_t resolution_ns; /* of the stamps */
 };
 

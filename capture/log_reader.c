@@ -109,7 +109,8 @@ static void take(struct log_reader *reader, size_t n, uint64_t *line)
 		blank++;
 	uint64_t before = count_lines(p, blank);
 	*line = reader->line + before;
-	reader->line += before + count_lines(p + blank, n - blank);
+	bool single = reader->format->caps.single_lines && blank < n && p[blank] == '{';
+	reader->line += before + (single ? p[n - 1] == '\n' : count_lines(p + blank, n - blank));
 	reader->pos += n;
 }
 

@@ -271,7 +271,8 @@ static void read_error(const struct log_record *record, struct pg_event *event)
 			    span_equal_str(record->backend_type, "walsender") ? SKIP_REPLICATION : SKIP_BACKGROUND);
 		return;
 	}
-	if (record->user.len == 0 && record->client.len == 0) {
+	bool named = record->user.len > 0 || record->client.len > 0;
+	if (!named && !(record->anonymous && record->query.len > 0)) {
 		set_nothing(event, SKIP_BACKGROUND);
 		return;
 	}
