@@ -44,7 +44,6 @@ struct job {
 	struct text_table *texts;
 	struct item_sorter *sorter;
 	struct pg_sessions *sessions;
-	struct arena arena;
 };
 
 /* ---- filters ---- */
@@ -219,21 +218,21 @@ static int write_items(struct job *job, struct error *err)
 	}
 	for (unsigned n = 0;; n++) {
 		struct sort_head head;
-		struct item item;
-		arena_clear(&job->arena);
-		int rc = item_sorter_next(job->sorter, &job->arena, &head, &item, err);
+		struct span body;
+		int rc = item_sorter_next(job->sorter, &head, &body, err);
 		if (rc <= 0)
 			return rc;
 		if (head.dotted_len > 0 && was_cut(&head, cut_length)) {
-			result->items[item.kind]--;
+			result->items[head.kind]--;
 			result->skipped[SKIP_TRUNCATED]++;
 			continue;
 		}
 		if (first)
-			result->first_ns = item.time_ns;
+			result->first_ns = head.time_ns;
 		first = false;
-		result->last_ns = item.time_ns;
-		rc = replay_writer_add_item(job->writer, &item, err);
+		result->last_ns = head.time_ns;
+		struct item item = item_sorter_item(&head);
+		rc = replay_writer_add_coded(job->writer, &item, body, err);
 		if (rc == 0 && n % PROGRESS_EVERY == 0)
 			rc = tick(job, job->done_bytes, err);
 		if (rc < 0)
@@ -351,7 +350,6 @@ int create_replay(const struct create_replay_options *options, struct create_rep
 	*result = (struct create_replay_result){0};
 	int64_t start_ns = clock_mono_ns();
 	struct job job = {.options = options, .result = result, .cancelled = cancelled, .format = &pg_csvlog_format};
-	arena_init(&job.arena, (size_t)256 * 1024);
 	int rc = options->log_count == 0 ? error_set(err, ERR_USAGE, "no log is given") : start(&job, err);
 	if (rc == 0)
 		rc = convert(&job, err);
@@ -369,7 +367,6 @@ int create_replay(const struct create_replay_options *options, struct create_rep
 	filter_release(&job.filter);
 	log_zone_free(job.zone);
 	free(job.sources);
-	arena_release(&job.arena);
 	return rc;
 }
 

@@ -1,6 +1,6 @@
 /*
  * External merge sort of items: see item_sorter.h. A log is nearly sorted already, so a run is looked at first and
- * sorted only when it needs it. The merge reads each run through a window of its own; with 24 MB runs a log of 100 GB
+ * sorted only when it needs it. An item's body is bytes that nobody here looks into. The merge reads each run through a window of its own; with 24 MB runs a log of 100 GB
  * has a few hundred.
  */
 #include "item_sorter.h"
@@ -14,6 +14,7 @@
 #define WINDOW_SIZE ((size_t)64 * 1024)
 #define ITEM_MAX    ((size_t)64 * 1024 * 1024)
 #define WRITE_SIZE  ((size_t)256 * 1024)
+#define NEAR	    64 /* places that a new item is moved ahead at most */
 
 struct sort_key {
 	int64_t time_ns;
@@ -78,13 +79,14 @@ void item_sorter_free(struct item_sorter *sorter)
 	free(sorter);
 }
 
+static inline bool key_after(const struct sort_key *a, const struct sort_key *b)
+{
+	return a->time_ns != b->time_ns ? a->time_ns > b->time_ns : a->number > b->number;
+}
+
 static int key_compare(const void *left, const void *right)
 {
-	const struct sort_key *a = left;
-	const struct sort_key *b = right;
-	if (a->time_ns != b->time_ns)
-		return a->time_ns < b->time_ns ? -1 : 1;
-	return (a->number > b->number) - (a->number < b->number);
+	return key_after(left, right) - key_after(right, left);
 }
 
 static void sort_keys(struct item_sorter *sorter)
@@ -129,7 +131,12 @@ static int write_run(struct item_sorter *sorter, struct strbuf *out, struct erro
 		const char *p = sorter->buffer.data + sorter->keys[i].offset;
 		struct sort_head head;
 		memcpy(&head, p, sizeof(head));
-		strbuf_add(out, p, sizeof(head) + head.len);
+		size_t len = sizeof(head) + head.len;
+		char *to = strbuf_reserve(out, len);
+		if (!to)
+			return error_set(err, ERR_INTERNAL, "an item of %u bytes is too long", head.len);
+		memcpy(to, p, len);
+		strbuf_advance(out, len);
 		if (out->len < WRITE_SIZE && i + 1 < sorter->key_count)
 			continue;
 		int rc = write_all(sorter, out->data, out->len, err);
@@ -163,7 +170,32 @@ static int spill(struct item_sorter *sorter, struct error *err)
 	return 0;
 }
 
-int item_sorter_add(struct item_sorter *sorter, const struct sort_head *head, const void *bytes, struct error *err)
+/*
+ * A log's items come in nearly the order of their times: each is put in its place at once when that is near, which is
+ * cheaper than sorting later what was nearly sorted.
+ */
+static void add_key(struct item_sorter *sorter, struct sort_key key)
+{
+	MEM_GROW(sorter->keys, sorter->key_count, sorter->key_capacity);
+	size_t at = sorter->key_count++;
+	if (at == 0 || !sorter->sorted || !key_after(&sorter->keys[at - 1], &key)) {
+		sorter->keys[at] = key;
+		return;
+	}
+	size_t least = at > NEAR ? at - NEAR : 0;
+	size_t place = at - 1;
+	while (place > least && key_after(&sorter->keys[place - 1], &key))
+		place--;
+	if (place > 0 && key_after(&sorter->keys[place - 1], &key)) {
+		sorter->sorted = false;
+		sorter->keys[at] = key;
+		return;
+	}
+	memmove(&sorter->keys[place + 1], &sorter->keys[place], (at - place) * sizeof(*sorter->keys));
+	sorter->keys[place] = key;
+}
+
+int item_sorter_add(struct item_sorter *sorter, const struct sort_head *head, const void *body, struct error *err)
 {
 	size_t used = sorter->buffer.len + sorter->key_count * sizeof(*sorter->keys);
 	size_t size = sizeof(*head) + head->len + sizeof(*sorter->keys);
@@ -172,15 +204,15 @@ int item_sorter_add(struct item_sorter *sorter, const struct sort_head *head, co
 		if (rc < 0)
 			return rc;
 	}
-	struct sort_key key = {head->time_ns, head->number, sorter->buffer.len};
-	MEM_GROW(sorter->keys, sorter->key_count, sorter->key_capacity);
-	if (sorter->key_count > 0 && key_compare(&sorter->keys[sorter->key_count - 1], &key) > 0)
-		sorter->sorted = false;
-	sorter->keys[sorter->key_count++] = key;
-	strbuf_add(&sorter->buffer, head, sizeof(*head));
-	strbuf_add(&sorter->buffer, bytes, head->len);
-	if (sorter->buffer.overflow)
+	size_t offset = sorter->buffer.len;
+	char *p = strbuf_reserve(&sorter->buffer, sizeof(*head) + head->len);
+	if (!p)
 		return error_set(err, ERR_INTERNAL, "an item of %u bytes is too long", head->len);
+	memcpy(p, head, sizeof(*head));
+	if (head->len)
+		memcpy(p + sizeof(*head), body, head->len);
+	strbuf_advance(&sorter->buffer, sizeof(*head) + head->len);
+	add_key(sorter, (struct sort_key){head->time_ns, head->number, offset});
 	return 0;
 }
 
@@ -279,37 +311,23 @@ static int start_merge(struct item_sorter *sorter, struct error *err)
 	return 0;
 }
 
-static int decode(const struct sort_head *head, const char *bytes, struct arena *arena, struct item *item,
-		  struct error *err)
-{
-	struct byte_reader reader;
-	byte_reader_init(&reader, bytes, head->len);
-	if (!item_decode(&reader, arena, item))
-		return error_set(err, ERR_INTERNAL, "an item cannot be read back from the sorter");
-	item->time_ns = head->time_ns;
-	item->duration_ns = head->duration_ns;
-	item->sqlstate = head->sqlstate;
-	return 1;
-}
-
-static int next_in_memory(struct item_sorter *sorter, struct arena *arena, struct sort_head *head, struct item *item,
-			  struct error *err)
+static int next_in_memory(struct item_sorter *sorter, struct sort_head *head, struct span *body)
 {
 	if (sorter->next_key == sorter->key_count)
 		return 0;
 	const char *p = sorter->buffer.data + sorter->keys[sorter->next_key++].offset;
 	memcpy(head, p, sizeof(*head));
-	return decode(head, p + sizeof(*head), arena, item, err);
+	*body = (struct span){p + sizeof(*head), head->len};
+	return 1;
 }
 
-int item_sorter_next(struct item_sorter *sorter, struct arena *arena, struct sort_head *head, struct item *item,
-		     struct error *err)
+int item_sorter_next(struct item_sorter *sorter, struct sort_head *head, struct span *body, struct error *err)
 {
 	int rc = sorter->merging ? 0 : start_merge(sorter, err);
 	if (rc < 0)
 		return rc;
 	if (sorter->run_count == 0)
-		return next_in_memory(sorter, arena, head, item, err);
+		return next_in_memory(sorter, head, body);
 	if (sorter->heap_len == 0)
 		return 0;
 	/* The item given out last is still in its run's window: only now is the run moved on. */
@@ -319,8 +337,11 @@ int item_sorter_next(struct item_sorter *sorter, struct arena *arena, struct sor
 		rc = run_head(sorter, run, err);
 		if (rc < 0)
 			return rc;
-		if (rc == 0)
+		if (rc == 0) {
+			free(run->window);
+			run->window = NULL;
 			sorter->heap[0] = sorter->heap[--sorter->heap_len];
+		}
 		heap_sink(sorter, 0);
 		if (sorter->heap_len == 0)
 			return 0;
@@ -328,5 +349,19 @@ int item_sorter_next(struct item_sorter *sorter, struct arena *arena, struct sor
 	}
 	sorter->given = true;
 	*head = run->head;
-	return decode(head, run->window + run->from + sizeof(*head), arena, item, err);
+	*body = (struct span){run->window + run->from + sizeof(*head), head->len};
+	return 1;
+}
+
+struct item item_sorter_item(const struct sort_head *head)
+{
+	return (struct item){.kind = (enum item_kind)head->kind,
+			     .flags = head->flags,
+			     .session = head->session,
+			     .time_ns = head->time_ns,
+			     .duration_ns = head->duration_ns,
+			     .sqlstate = head->sqlstate,
+			     .text = ITEM_NO_TEXT,
+			     .source_file = head->source_file,
+			     .source_line = head->source_line};
 }

@@ -6,20 +6,24 @@
 #ifndef ITEM_SORTER_H
 #define ITEM_SORTER_H
 
-#include "arena.h"
 #include "item.h"
 
 #define ITEM_SORTER_MEMORY ((size_t)24 * 1024 * 1024)
 
-/* What of an item may still change after it was encoded, and what decides its place. */
+/* An item without its body, which stays as it was encoded: what may still change, and what decides its place. */
 struct sort_head {
 	int64_t time_ns;
 	uint64_t number; /* unique, ascending with the order in which items arose */
 	int64_t duration_ns;
-	uint32_t dotted_len; /* pg_parameters: a value that may have been cut, 0 for none */
+	uint64_t source_line;
+	uint32_t source_file;
+	uint32_t session;
 	uint32_t sqlstate;
-	uint32_t len;	   /* bytes of the encoded item behind it */
-	uint32_t reserved; /* 0: no byte of a head is left unset */
+	uint32_t dotted_len; /* pg_parameters: a value that may have been cut, 0 for none */
+	uint32_t len;	     /* bytes of the body behind it */
+	uint8_t kind;
+	uint8_t flags;
+	uint16_t reserved; /* 0: no byte of a head is left unset */
 };
 
 struct item_sorter;
@@ -27,13 +31,11 @@ struct item_sorter;
 /* beside: the temporary file is made in this file's folder, once it is needed. */
 struct item_sorter *item_sorter_new(const char *beside, size_t memory);
 void item_sorter_free(struct item_sorter *sorter);
-/* bytes: item_encode()'s, head->len of them. */
-int item_sorter_add(struct item_sorter *sorter, const struct sort_head *head, const void *bytes, struct error *err);
-/*
- * After the last add: the items in order. 1, 0 at the end, or negative. The item's times, duration and sqlstate are the
- * head's; its spans are valid until the next call, its arrays are from the arena, which is the caller's to clear.
- */
-int item_sorter_next(struct item_sorter *sorter, struct arena *arena, struct sort_head *head, struct item *item,
-		     struct error *err);
+/* body: item_encode_body()'s, head->len bytes. */
+int item_sorter_add(struct item_sorter *sorter, const struct sort_head *head, const void *body, struct error *err);
+/* After the last add: the items in order. 1, 0 at the end, or negative. *body is valid until the next call. */
+int item_sorter_next(struct item_sorter *sorter, struct sort_head *head, struct span *body, struct error *err);
+/* The head as an item, without what its body holds. */
+struct item item_sorter_item(const struct sort_head *head);
 
 #endif

@@ -92,7 +92,7 @@ int pg_session_hold(struct pg_sessions *sessions, struct session *session, struc
 	item->session = session->row;
 	struct pending *pending = &session->pending;
 	strbuf_clear(&pending->bytes);
-	item_encode(item, &pending->bytes);
+	item_encode_body(item, &pending->bytes);
 	if (pending->bytes.overflow)
 		return error_set(err, ERR_INTERNAL, "the item of line %llu is too long",
 				 (unsigned long long)item->source_line);
@@ -103,8 +103,13 @@ int pg_session_hold(struct pg_sessions *sessions, struct session *session, struc
 		.time_ns = item->time_ns,
 		.number = sessions->next_number++,
 		.duration_ns = item->duration_ns,
+		.source_line = item->source_line,
+		.source_file = item->source_file,
+		.session = item->session,
 		.sqlstate = item->sqlstate,
 		.len = (uint32_t)pending->bytes.len,
+		.kind = (uint8_t)item->kind,
+		.flags = item->flags,
 	};
 	sessions->counts.items[item->kind]++;
 	if (item->flags & ITEM_INFERRED)

@@ -86,22 +86,18 @@ static void drain(struct item_sorter *sorter, const struct pg_sessions *sessions
 	for (int i = 0; i < SKIP_REASON_COUNT; i++)
 		accounted += counts->skipped[i];
 	check(accounted == counts->records);
-	struct arena arena;
-	arena_init(&arena, 65536);
 	struct error err = ERROR_INIT;
 	struct sort_head head;
-	struct item item;
+	struct span body;
 	int64_t last_ns = INT64_MIN;
 	uint64_t n = 0;
 	int rc;
-	while ((rc = item_sorter_next(sorter, &arena, &head, &item, &err)) == 1) {
-		check(item.time_ns >= last_ns && item.session < pg_sessions_count(sessions));
-		last_ns = item.time_ns;
+	while ((rc = item_sorter_next(sorter, &head, &body, &err)) == 1) {
+		check(head.time_ns >= last_ns && head.session < pg_sessions_count(sessions));
+		last_ns = head.time_ns;
 		n++;
-		arena_clear(&arena);
 	}
 	check(rc == 0 && n == all);
-	arena_release(&arena);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
