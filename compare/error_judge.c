@@ -241,6 +241,10 @@ static void add_rows(struct error_judge *judge, const struct pair *pair, bool af
 	judge->rows.pairs++;
 	judge->rows.mismatches += differ;
 	judge->rows.before += differ && !after;
+	if (!differ && (b->digest || m->digest)) {
+		judge->rows.digests++;
+		judge->rows.digest_mismatches += b->digest != m->digest;
+	}
 	if (pair->item->fingerprint < judge->fingerprints && !judge->tainted[pair->item->session]) {
 		judge->rows_of[pair->item->fingerprint].pairs[after]++;
 		judge->rows_of[pair->item->fingerprint].mismatches[after] += differ;

@@ -55,10 +55,12 @@ struct error_entry {
 
 /* Statements of which the two lanes returned different numbers of rows. */
 struct error_rows {
-	uint64_t pairs;	     /* both went well */
-	uint64_t mismatches; /* all */
-	uint64_t before;     /* of them before the migration: the replay's own divergence */
-	uint64_t touched;    /* first ones of a session, after the migration began, on a touched table, unexplained */
+	uint64_t pairs;		    /* both went well */
+	uint64_t mismatches;	    /* all */
+	uint64_t before;	    /* of them before the migration: the replay's own divergence */
+	uint64_t digests;	    /* pairs with the same number of rows whose contents were digested */
+	uint64_t digest_mismatches; /* of them, with other contents: nextval(), now() and RETURNING do that too */
+	uint64_t touched; /* first ones of a session, after the migration began, on a touched table, unexplained */
 };
 
 struct error_judge;

@@ -114,6 +114,18 @@ static json_t *fidelity_json(const struct judgement *j)
 	return object;
 }
 
+/* With --check-results: whether both lanes read the same. It is told, and decides nothing: docs/verdict.md says why. */
+static json_t *data_checks_json(const struct judgement *j)
+{
+	const struct error_rows *rows = error_judge_rows(j->errors);
+	json_t *checks = json_array();
+	if (rows->digests > 0)
+		(void)json_array_append_new(checks, json_pack("{s:s, s:I, s:I, s:s}", "name", "result_digests",
+							      "compared", (json_int_t)rows->digests, "differing",
+							      (json_int_t)rows->digest_mismatches, "result", "told"));
+	return checks;
+}
+
 static json_t *noise_json(const struct judgement *j)
 {
 	const struct error_rows *rows = error_judge_rows(j->errors);
@@ -445,7 +457,7 @@ json_t *judgement_to_json(const struct judgement *j)
 	set(object, "queries_total", json_integer((json_int_t)latency_judge_count(j->latency)));
 	set(object, "errors", errors_json(j));
 	set(object, "errors_total", json_integer((json_int_t)error_judge_count(j->errors)));
-	set(object, "data_checks", json_array());
+	set(object, "data_checks", data_checks_json(j));
 	set(object, "untested", untested_json(j));
 	set(object, "lanes", json_deep_copy(lanes));
 	set(object, "timeline", timeline_to_json(j->timeline));

@@ -3,13 +3,13 @@
 # Sourced by demo.sh and test.sh.
 
 packages_build="build-essential cmake ninja-build pkg-config libpq-dev libevent-dev libjansson-dev libinih-dev
-	libcsv-dev uthash-dev libxxhash-dev zlib1g-dev libdeflate-dev libcmocka-dev"
+	uthash-dev libxxhash-dev zlib1g-dev libdeflate-dev libcmocka-dev"
 # Server, client programs and pgbench, unless some version of them is there.
 packages_run=postgresql
 for program in /usr/lib/postgresql/*/bin/pgbench; do
 	[ -x "$program" ] && [ -x "${program%pgbench}initdb" ] && packages_run=
 done
-packages_test="valgrind clang clang-format python3"
+packages_test="valgrind clang libclang-rt-14-dev clang-format python3 openssl procps"
 
 # Those of the names given that dpkg does not know as installed.
 packages_missing()

@@ -207,12 +207,40 @@ static void test_a_server_that_hangs_up_in_mid_message(void **state)
 	assert_int_equal(trial_records[2].reason, RUN_SKIP_SESSION_LOST);
 }
 
+/* More than select() could ever carry: 1,100 connections at once. */
+static void test_many_connections(void **state)
+{
+	(void)state;
+	struct pg_server wide = {0};
+	enum {
+		SESSIONS = 1100
+	};
+	struct rlimit files;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	assert_int_equal(pg_server_start(&wide, "max_connections = 1150\nshared_buffers = 16MB\n"), 0);
+	struct replay_builder *b = trial_begin_empty();
+	for (uint32_t i = 0; i < SESSIONS; i++)
+		assert_int_equal(replay_builder_session(b, "postgres", "postgres"), i);
+	for (uint32_t i = 0; i < SESSIONS; i++)
+		replay_builder_connect(b, i, (int)i);
+	for (uint32_t i = 0; i < SESSIONS; i++)
+		replay_builder_simple(b, i, SESSIONS, "SELECT 1");
+	replay_builder_finish(b);
+	trial_replay(&(struct lane_trial){.url = wide.url, .drain_timeout_ns = 30 * NS_PER_S});
+	pg_server_stop(&wide);
+	assert_int_equal(trial_stats.sessions, SESSIONS);
+	assert_int_equal(trial_stats.items_ok, 2 * SESSIONS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_server_that_hangs_up_in_mid_message),
 		cmocka_unit_test(test_too_many_connections),
 		cmocka_unit_test(test_a_huge_result_costs_no_memory),
+		cmocka_unit_test(test_many_connections),
 		cmocka_unit_test(test_a_frozen_server),
 		cmocka_unit_test(test_a_killed_server_comes_back),
 	};
