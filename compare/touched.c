@@ -44,10 +44,27 @@ static bool token_name(const struct sql_token *token, char out[NAME_MAX_BYTES])
 	return n > 0;
 }
 
-static const char *bare_name(const char *relation)
+/* A part of a relation's name: up to a dot that is not in quotes. */
+static const char *skip_part(const char *p)
 {
-	const char *dot = strchr(relation, '.');
-	return dot ? dot + 1 : relation;
+	for (bool quoted = false; *p && (quoted || *p != '.'); p++)
+		quoted ^= *p == '"';
+	return p;
+}
+
+/* The name without its schema and, as tokens are compared, without the quotes that SQL needs: shop."Order Lines". */
+static void bare_name(const char *relation, char out[NAME_MAX_BYTES])
+{
+	const char *end = skip_part(relation);
+	const char *p = *end == '.' ? end + 1 : relation;
+	size_t n = 0;
+	bool quoted = *p == '"';
+	for (p += quoted; *p && n < NAME_MAX_BYTES - 1; p++) {
+		if (quoted && *p == '"' && *++p != '"')
+			break; /* the closing one; two of them stand for one */
+		out[n++] = *p;
+	}
+	out[n] = '\0';
 }
 
 static void add_name(struct touched *touched, const char *name, bool locked)
@@ -64,6 +81,13 @@ static void add_name(struct touched *touched, const char *name, bool locked)
 	struct touched_name *added = &touched->names[touched->count++];
 	(void)snprintf(added->name, sizeof(added->name), "%s", name);
 	added->locked = locked;
+}
+
+static void add_relation(struct touched *touched, const char *relation)
+{
+	char name[NAME_MAX_BYTES];
+	bare_name(relation, name);
+	add_name(touched, name, true);
 }
 
 static bool is_system_schema(const char *relation)
@@ -141,10 +165,10 @@ struct touched *touched_new(const struct ledger *ledger)
 		for (size_t l = 0; l < s->lock_count; l++) {
 			/* A reader's lock changes nothing for anybody. */
 			if (!is_system_schema(s->locks[l].relation) && strcmp(s->locks[l].mode, "AccessShareLock") != 0)
-				add_name(touched, bare_name(s->locks[l].relation), true);
+				add_relation(touched, s->locks[l].relation);
 		}
 		for (size_t r = 0; r < s->rewrite_count; r++)
-			add_name(touched, bare_name(s->rewrites[r]), true);
+			add_relation(touched, s->rewrites[r]);
 		if (s->sql)
 			add_named_objects(touched, s->sql);
 	}
@@ -191,7 +215,7 @@ bool touched_at_all(const struct touched *touched, const char *fingerprint_text)
 bool touched_names_relation(const char *text, const char *relation)
 {
 	struct touched one = {0};
-	add_name(&one, bare_name(relation), true);
+	add_relation(&one, relation);
 	bool found = find(&one, text, true);
 	free(one.names);
 	return found;

@@ -157,7 +157,7 @@ static void test_touched_names(void **state)
 	struct ledger_statement *s = ledger_add_statement(&ledger);
 	s->sql = mem_strdup("ALTER TABLE IF EXISTS ONLY shop.orders RENAME TO purchases");
 	struct ledger_lock *lock = ledger_statement_add_lock(s);
-	(void)snprintf(lock->relation, sizeof(lock->relation), "shop.Order Lines");
+	(void)snprintf(lock->relation, sizeof(lock->relation), "shop.\"Order Lines\"");
 	(void)snprintf(lock->mode, sizeof(lock->mode), "AccessExclusiveLock");
 	lock = ledger_statement_add_lock(s);
 	(void)snprintf(lock->relation, sizeof(lock->relation), "shop.customers");
@@ -173,6 +173,8 @@ static void test_touched_names(void **state)
 	assert_false(touched_at_all(touched, "select * from orders_2024"));
 	assert_false(touched_at_all(touched, "select exists (select ?)"));
 	assert_true(touched_names_relation("update shop.orders set x = ?", "public.orders"));
+	assert_true(touched_names_relation("select * from \"a \"\" b.c\"", "\"x.y\".\"a \"\" b.c\""));
+	assert_false(touched_names_relation("select * from y", "\"x.y\".\"z\""));
 	touched_free(touched);
 	ledger_release(&ledger);
 }
