@@ -9,7 +9,7 @@ packages_run=postgresql
 for program in /usr/lib/postgresql/*/bin/pgbench; do
 	[ -x "$program" ] && [ -x "${program%pgbench}initdb" ] && packages_run=
 done
-packages_test="valgrind clang libclang-rt-14-dev clang-format python3 openssl procps"
+packages_test="valgrind clang libclang-rt-dev clang-format python3 openssl procps"
 
 # Those of the names given that dpkg does not know as installed.
 packages_missing()
