@@ -1,7 +1,7 @@
 /*
  * External merge sort of items: see item_sorter.h. A log is nearly sorted already, so a run is looked at first and
- * sorted only when it needs it. An item's body is bytes that nobody here looks into. The merge reads each run through a window of its own; with 24 MB runs a log of 100 GB
- * has a few hundred.
+ * sorted only when it needs it. An item's body is bytes that nobody here looks into. The merge reads each run through a
+ * window of its own; with 24 MB runs a log of 100 GB has a few hundred.
  */
 #include "item_sorter.h"
 
@@ -14,7 +14,8 @@
 #define WINDOW_SIZE ((size_t)64 * 1024)
 #define ITEM_MAX    ((size_t)64 * 1024 * 1024)
 #define WRITE_SIZE  ((size_t)256 * 1024)
-#define NEAR	    64 /* places that a new item is moved ahead at most */
+#define NEAR	    64
+#define MOVED_MAX   ((size_t)16 * 1024 * 1024) /* keys moved to make room, in one run */
 
 struct sort_key {
 	int64_t time_ns;
@@ -39,7 +40,8 @@ struct item_sorter {
 	struct sort_key *keys;
 	size_t key_count;
 	size_t key_capacity;
-	bool sorted; /* the keys so far are in order */
+	bool sorted;  /* the keys so far are in order */
+	size_t moved; /* keys moved to make room for others */
 	int fd;
 	int64_t file_len;
 	struct sort_run *runs;
@@ -167,32 +169,47 @@ static int spill(struct item_sorter *sorter, struct error *err)
 	sorter->runs[sorter->run_count++] = (struct sort_run){.pos = start, .end = sorter->file_len};
 	strbuf_clear(&sorter->buffer);
 	sorter->key_count = 0;
+	sorter->moved = 0;
 	return 0;
 }
 
+/* Where the key belongs among those in order: near the end as a rule, so the end is looked at first. */
+static size_t find_place(const struct item_sorter *sorter, const struct sort_key *key)
+{
+	size_t high = sorter->key_count;
+	for (unsigned n = 0; n < NEAR && high > 0; n++, high--) {
+		if (!key_after(&sorter->keys[high - 1], key))
+			return high;
+	}
+	size_t low = 0;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (key_after(&sorter->keys[middle], key))
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
 /*
- * A log's items come in nearly the order of their times: each is put in its place at once when that is near, which is
- * cheaper than sorting later what was nearly sorted.
+ * A log's items come in nearly the order of their times: each is put in its place at once, which is cheaper than
+ * sorting later what was nearly sorted. When too many places are far from the end, it is left to the sort.
  */
 static void add_key(struct item_sorter *sorter, struct sort_key key)
 {
 	MEM_GROW(sorter->keys, sorter->key_count, sorter->key_capacity);
-	size_t at = sorter->key_count++;
-	if (at == 0 || !sorter->sorted || !key_after(&sorter->keys[at - 1], &key)) {
-		sorter->keys[at] = key;
-		return;
-	}
-	size_t least = at > NEAR ? at - NEAR : 0;
-	size_t place = at - 1;
-	while (place > least && key_after(&sorter->keys[place - 1], &key))
-		place--;
-	if (place > 0 && key_after(&sorter->keys[place - 1], &key)) {
+	size_t place = sorter->sorted ? find_place(sorter, &key) : sorter->key_count;
+	size_t behind = sorter->key_count - place;
+	sorter->moved += behind;
+	if (behind > NEAR && sorter->moved > MOVED_MAX) {
 		sorter->sorted = false;
-		sorter->keys[at] = key;
-		return;
+		place = sorter->key_count;
+		behind = 0;
 	}
-	memmove(&sorter->keys[place + 1], &sorter->keys[place], (at - place) * sizeof(*sorter->keys));
+	memmove(&sorter->keys[place + 1], &sorter->keys[place], behind * sizeof(*sorter->keys));
 	sorter->keys[place] = key;
+	sorter->key_count++;
 }
 
 int item_sorter_add(struct item_sorter *sorter, const struct sort_head *head, const void *body, struct error *err)

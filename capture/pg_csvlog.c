@@ -9,6 +9,8 @@
  */
 #include "pg_csvlog.h"
 
+#include "clock.h"
+#include "csv_masks.h"
 #include "mem.h"
 #include "num.h"
 
@@ -39,8 +41,15 @@ struct field {
 	bool doubled; /* holds doubled quotes */
 };
 
+#define STAMP_SECOND  19 /* "2026-11-21 20:08:01" */
+#define ZONE_NAME_MAX 16
+
 struct log_parser {
 	struct log_zone *zone;
+	char second[STAMP_SECOND]; /* of the stamp before, with what it stands for */
+	char zone_name[ZONE_NAME_MAX];
+	size_t zone_len; /* 0: no stamp yet */
+	int64_t second_ns;
 	size_t resync_from; /* while looking for the next record: bytes of the data already looked at */
 	size_t field_count;
 	struct field fields[COLUMNS_MAX];
@@ -106,9 +115,97 @@ static char *split_bare(char *p, char *end, struct field *field)
 	return at;
 }
 
+/* The columns that are read. */
+static const unsigned char wanted[] = {COL_TIME,     COL_USER,	      COL_DATABASE,	COL_PID,
+				       COL_CLIENT,   COL_SESSION_ID,  COL_SESSION_LINE, COL_SEVERITY,
+				       COL_SQLSTATE, COL_MESSAGE,     COL_DETAIL,	COL_CONTEXT,
+				       COL_QUERY,    COL_APPLICATION, COL_BACKEND_TYPE};
+
+/* From where the fields' separators are to the fields that are wanted. */
+static void fill_fields(struct log_parser *parser, char *data, const uint32_t *ends, bool doubled)
+{
+	for (size_t i = 0; i < sizeof(wanted); i++) {
+		size_t column = wanted[i];
+		if (column >= parser->field_count)
+			return;
+		char *p = column ? data + ends[column - 1] + 1 : data;
+		size_t len = (size_t)(data + ends[column] - p);
+		bool quoted = len >= 2 && *p == '"';
+		struct field *field = &parser->fields[column];
+		*field = (struct field){.p = p + quoted, .len = len - 2U * quoted};
+		field->doubled = doubled && quoted && memchr(field->p, '"', field->len);
+	}
+}
+
+/*
+ * Cuts a record by masks of 64 bytes. False for all that is out of the ordinary, which is then looked at byte by byte:
+ * the end is not there, quotes stand where they must not, a carriage return.
+ */
+#if CSV_MASKS
+static bool split_by_masks(struct log_parser *parser, char *data, size_t len, size_t *used)
+{
+	uint32_t ends[COLUMNS_MAX];
+	size_t count = 0;
+	uint64_t inside_before = 0; /* all ones while a quoted field is open */
+	uint64_t may_open = 1;	    /* bit 0: the byte before was a separator or a closing quote */
+	uint64_t closed = 0;	    /* bit 0: the byte before was a closing quote */
+	uint64_t doubled = 0;
+	if (len > LOG_RECORD_MAX)
+		len = LOG_RECORD_MAX;
+	for (size_t base = 0; base < len; base += 64) {
+		struct csv_masks masks;
+		if (len - base >= 64) {
+			csv_masks_load(data + base, &masks);
+		} else {
+			char rest[64] = {0};
+			memcpy(rest, data + base, len - base);
+			csv_masks_load(rest, &masks);
+		}
+		/* set from an opening quote to before its closing one */
+		uint64_t inside = csv_masks_parity(masks.quotes) ^ inside_before;
+		uint64_t separators = (masks.commas | masks.line_ends) & ~inside;
+		uint64_t opening = masks.quotes & inside;
+		uint64_t closing = masks.quotes & ~inside;
+		uint64_t wrong = opening & ~((separators | closing) << 1 | may_open);
+		wrong |= (closing << 1 | closed) & ~(separators | opening);
+		uint64_t twice = opening & (closing << 1 | closed);
+		uint64_t end = masks.line_ends & ~inside;
+		uint64_t ours = end ? end ^ (end - 1) : UINT64_MAX; /* up to the record's last byte */
+		if (wrong & ours)
+			return false;
+		doubled |= twice & ours;
+		for (uint64_t left = separators & ours; left; left &= left - 1) {
+			if (count < COLUMNS_MAX)
+				ends[count] = (uint32_t)(base + (unsigned)__builtin_ctzll(left));
+			count++;
+		}
+		if (end) {
+			*used = base + (unsigned)__builtin_ctzll(end) + 1;
+			parser->field_count = count;
+			if (count < COLUMNS_MIN || (*used > 1 && data[*used - 2] == '\r'))
+				return false;
+			fill_fields(parser, data, ends, doubled != 0);
+			return true;
+		}
+		inside_before = (uint64_t)((int64_t)inside >> 63);
+		may_open = (separators | closing) >> 63;
+		closed = closing >> 63;
+	}
+	return false;
+}
+#else
+static bool split_by_masks(struct log_parser *parser, char *data, size_t len, size_t *used)
+{
+	(void)parser, (void)data, (void)len, (void)used;
+	return false;
+}
+#endif
+
 /* Cuts the record at data into fields; *used gets its length with its line end. */
 static enum split split_record(struct log_parser *parser, char *data, size_t len, bool last, size_t *used)
 {
+	if (split_by_masks(parser, data, len, used))
+		return SPLIT_RECORD;
 	char *p = data;
 	char *end = data + len;
 	parser->field_count = 0;
@@ -178,10 +275,41 @@ static int64_t session_start_s(struct span id)
 	return i < id.len && id.p[i] == '.' ? value : 0;
 }
 
+/*
+ * The stamp: its second is nearly always that of the record before, and then the fraction is all that is read. As
+ * log_zone_parse() otherwise.
+ */
+static int read_time(struct log_parser *parser, struct span text, int64_t *out_ns, struct error *err)
+{
+	size_t at = STAMP_SECOND;
+	int64_t fraction_ns = 0;
+	if (text.len > at && text.p[at] == '.') {
+		int64_t unit = NS_PER_S / 10;
+		for (at++; at < text.len && text.p[at] >= '0' && text.p[at] <= '9'; at++) {
+			fraction_ns += (text.p[at] - '0') * unit;
+			unit /= 10;
+		}
+	}
+	size_t zone_len = text.len > at ? text.len - at : 0;
+	if (zone_len > 0 && zone_len == parser->zone_len && memcmp(text.p, parser->second, STAMP_SECOND) == 0 &&
+	    memcmp(text.p + at, parser->zone_name, zone_len) == 0) {
+		*out_ns = parser->second_ns + fraction_ns;
+		return 0;
+	}
+	int rc = log_zone_parse(parser->zone, text, out_ns, err);
+	if (rc == 0 && zone_len <= ZONE_NAME_MAX) {
+		memcpy(parser->second, text.p, STAMP_SECOND);
+		memcpy(parser->zone_name, text.p + at, zone_len);
+		parser->zone_len = zone_len;
+		parser->second_ns = *out_ns - fraction_ns;
+	}
+	return rc;
+}
+
 /* 0, 1 when it is no record after all, negative when the zone is not known. */
 static int fill_record(struct log_parser *parser, struct log_record *record, struct error *err)
 {
-	int rc = log_zone_parse(parser->zone, field_text(parser, COL_TIME), &record->time_ns, err);
+	int rc = read_time(parser, field_text(parser, COL_TIME), &record->time_ns, err);
 	if (rc != 0)
 		return rc;
 	struct span pid = field_text(parser, COL_PID);
