@@ -23,10 +23,18 @@ char *run_dir_path(const char *dir, const char *name)
 	return mem_printf("%s/%s", dir, name);
 }
 
+/* One of the files above, or what a killed run left of one: NAME.XXXXXX.tmp (out_file.h). */
 static bool is_run_file(const char *name)
 {
+	static const char temporary[] = ".XXXXXX.tmp";
+	size_t len = strlen(name);
 	for (size_t i = 0; i < RUN_FILE_COUNT; i++) {
-		if (strcmp(name, run_files[i]) == 0)
+		size_t base = strlen(run_files[i]);
+		if (strncmp(name, run_files[i], base) != 0)
+			continue;
+		if (len == base)
+			return true;
+		if (len == base + sizeof(temporary) - 1 && name[base] == '.' && strcmp(name + len - 4, ".tmp") == 0)
 			return true;
 	}
 	return false;
@@ -51,24 +59,30 @@ static int make_folders(const char *path, struct error *err)
 	return rc;
 }
 
-static int check_contents(const char *path, int replace, struct error *err)
+/* Looks at everything in the folder before anything is removed: a folder that is not a run stays as it is. */
+static int check_contents(const char *path, DIR *folder, int replace, struct error *err)
 {
-	DIR *folder = opendir(path);
-	if (!folder)
-		return error_set_errno(err, ERR_USAGE, "%s: cannot open the folder", path);
-	int rc = 0;
-	for (const struct dirent *entry; rc == 0 && (entry = readdir(folder));) {
+	for (const struct dirent *entry; (entry = readdir(folder));) {
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
 		if (!is_run_file(entry->d_name))
-			rc = error_set(err, ERR_USAGE, "%s: is not empty, and '%.200s' in it is not part of a run",
-				       path, entry->d_name);
-		else if (!replace)
-			rc = error_set(err, ERR_USAGE, "%s: holds a run already; name another folder, or use --replace",
-				       path);
+			return error_set(err, ERR_USAGE, "%s: is not empty, and '%.200s' in it is not part of a run",
+					 path, entry->d_name);
+		if (!replace)
+			return error_set(err, ERR_USAGE,
+					 "%s: holds a run already; name another folder, or use --replace", path);
 	}
-	(void)closedir(folder);
-	return rc;
+	return 0;
+}
+
+static int remove_contents(const char *path, DIR *folder, struct error *err)
+{
+	rewinddir(folder);
+	for (const struct dirent *entry; (entry = readdir(folder));) {
+		if (is_run_file(entry->d_name) && unlinkat(dirfd(folder), entry->d_name, 0) < 0 && errno != ENOENT)
+			return error_set_errno(err, ERR_USAGE, "%s/%s: cannot remove", path, entry->d_name);
+	}
+	return 0;
 }
 
 int run_dir_create(const char *path, int replace, struct error *err)
@@ -76,13 +90,14 @@ int run_dir_create(const char *path, int replace, struct error *err)
 	if (!*path)
 		return error_set(err, ERR_USAGE, "the run folder's name is empty");
 	int rc = make_folders(path, err);
+	if (rc < 0)
+		return rc;
+	DIR *folder = opendir(path);
+	if (!folder)
+		return error_set_errno(err, ERR_USAGE, "%s: cannot open the folder", path);
+	rc = check_contents(path, folder, replace, err);
 	if (rc == 0)
-		rc = check_contents(path, replace, err);
-	for (size_t i = 0; rc == 0 && i < RUN_FILE_COUNT; i++) {
-		char *file = run_dir_path(path, run_files[i]);
-		if (unlink(file) < 0 && errno != ENOENT)
-			rc = error_set_errno(err, ERR_USAGE, "%s: cannot remove", file);
-		free(file);
-	}
+		rc = remove_contents(path, folder, err);
+	(void)closedir(folder);
 	return rc;
 }
