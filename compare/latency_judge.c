@@ -2,6 +2,7 @@
 #include "latency_judge.h"
 
 #include "block_test.h"
+#include "clock.h"
 #include "mem.h"
 #include "quantile_sketch.h"
 
@@ -10,8 +11,10 @@
 #define SEED	     UINT64_C(0x7265686561727365) /* any fixed number: "rehearse" */
 #define DELTA_P95_MS 5.0
 #define EXTRA_SHARE  0.01
-#define POWER_Z	     0.84 /* 80 % power */
-#define FLIPS_Z	     4.0  /* about where 0.0005 lies for the largest of some twenty fingerprints */
+/* A shorter queue is no overload: a client without think time queues for as long as its statement was slower by. */
+#define QUEUED_MIN_NS (5 * NS_PER_MS)
+#define POWER_Z	      0.84 /* 80 % power */
+#define FLIPS_Z	      4.0  /* about where 0.0005 lies for the largest of some twenty fingerprints */
 
 struct latency_block {
 	uint32_t n;
@@ -29,7 +32,7 @@ struct latency_cell {
 
 struct block_load {
 	uint32_t n;
-	uint32_t queued; /* on the baseline, for more than half of the latency */
+	uint32_t queued; /* on the baseline, for long and for more than half of the latency */
 };
 
 struct latency_judge {
@@ -98,7 +101,8 @@ void latency_judge_add(struct latency_judge *judge, const struct pair *pair, enu
 	int64_t base = run_record_latency_ns(pair->lane[JUDGE_BASELINE]);
 	int64_t mig = run_record_latency_ns(pair->lane[JUDGE_MIGRATING]);
 	judge->load[window][b].n++;
-	judge->load[window][b].queued += pair_queue_ns(pair, JUDGE_BASELINE) > base / 2;
+	int64_t queue = pair_queue_ns(pair, JUDGE_BASELINE);
+	judge->load[window][b].queued += queue > base / 2 && queue > QUEUED_MIN_NS;
 	judge->total_ns[window] += (double)base;
 	if (lock_caused_ns > 0) {
 		cell->blocked++;

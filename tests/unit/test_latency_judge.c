@@ -133,10 +133,9 @@ static void test_short_run_cannot_tell(void **state)
 	latency_judge_free(judge);
 }
 
-/* Blocks in which the baseline's own queue is more than half of the latency of most executions are not used. */
-static void test_saturated_blocks_are_left_out(void **state)
+/* 30 blocks behind the migration, in the first 25 of which the baseline's executions of 1 ms queue for so long. */
+static struct latency_judge *play_queued(int64_t queue_ns)
 {
-	(void)state;
 	struct windows windows;
 	windows_set(&windows, true, 20 * SUPPORT_S, 21 * SUPPORT_S, 21 * SUPPORT_S, 51 * SUPPORT_S);
 	struct latency_judge *judge = latency_judge_new(&windows, 1, 1.25);
@@ -144,19 +143,40 @@ static void test_saturated_blocks_are_left_out(void **state)
 		struct item_index_row row = {.due_ns = due, .kind = ITEM_SIMPLE};
 		struct run_record base = {.outcome = RUN_OK, .service_ns = SUPPORT_MS};
 		struct run_record mig = {.outcome = RUN_OK, .service_ns = 10 * SUPPORT_MS};
-		/* The first 25 of 30 blocks: queued for 3 ms of 4. */
 		if (due < 46 * SUPPORT_S)
-			base.late_ns = 3 * SUPPORT_MS;
+			base.late_ns = queue_ns;
 		struct pair pair = {0, &row, {&base, &mig}};
 		latency_judge_add(judge, &pair, windows_find(&windows, &pair), 0);
 	}
 	latency_judge_finish(judge);
+	return judge;
+}
+
+/* Blocks in which the baseline's own queue is long, and more than half of most executions' latency, are not used. */
+static void test_saturated_blocks_are_left_out(void **state)
+{
+	(void)state;
 	uint64_t saturated;
 	uint64_t blocks;
+	struct latency_judge *judge = play_queued(6 * SUPPORT_MS);
 	latency_judge_saturation(judge, &saturated, &blocks);
 	assert_int_equal(saturated, 25);
 	assert_int_equal(blocks, 30);
 	assert_int_equal(latency_judge_query(judge, 0)->result, LATENCY_CANNOT_TELL);
+	latency_judge_free(judge);
+}
+
+/* A client that does not think between two statements queues whenever the first takes longer than it did once. */
+static void test_short_queues_are_no_overload(void **state)
+{
+	(void)state;
+	uint64_t saturated;
+	uint64_t blocks;
+	struct latency_judge *judge = play_queued(2 * SUPPORT_MS);
+	latency_judge_saturation(judge, &saturated, &blocks);
+	assert_int_equal(saturated, 0);
+	assert_int_equal(blocks, 30);
+	assert_int_equal(latency_judge_query(judge, 0)->result, LATENCY_HURTS);
 	latency_judge_free(judge);
 }
 
@@ -211,6 +231,7 @@ int main(void)
 		cmocka_unit_test(test_burst_accuses_nobody),
 		cmocka_unit_test(test_short_run_cannot_tell),
 		cmocka_unit_test(test_saturated_blocks_are_left_out),
+		cmocka_unit_test(test_short_queues_are_no_overload),
 		cmocka_unit_test(test_sign_flips),
 		cmocka_unit_test(test_mcnemar),
 	};
