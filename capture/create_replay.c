@@ -1,157 +1,31 @@
 /*
- * From logs to a replay file: see create_replay.h. The files are put in the order of their first records, read one
- * after the other into sessions, whose items the sorter brings into the order of their times. Only then is it known
+ * From logs to a replay file: see create_replay.h. The files' records come merged into sessions, whose items the sorter brings into the order of their times. Only then is it known
  * which parameters a limit has cut, so those items are left out on the way from the sorter to the file.
  */
 #include "create_replay.h"
 
 #include "clock.h"
 #include "json_file.h"
-#include "log_reader.h"
+#include "log_merge.h"
 #include "mem.h"
-#include "pg_csvlog.h"
 #include "pg_session.h"
 
-#include <regex.h>
-#include <sys/stat.h>
-
 #define PROGRESS_EVERY 16384 /* records */
-
-struct source {
-	const char *path;
-	int64_t first_ns;
-	size_t given; /* its place on the command line */
-};
-
-struct filter {
-	regex_t *include;
-	regex_t *exclude;
-	size_t include_count;
-	size_t exclude_count;
-};
 
 struct job {
 	const struct create_replay_options *options;
 	struct create_replay_result *result;
 	const volatile bool *cancelled;
-	const struct log_format *format;
 	struct log_zone *zone;
-	struct filter filter;
-	struct source *sources;
-	int64_t total_bytes;
-	int64_t done_bytes; /* of the files that are finished */
+	struct log_formats *formats;
+	struct log_filter *filter;
+	struct log_sources sources;
+	struct log_merge *merge;
 	struct replay_writer *writer;
 	struct text_table *texts;
 	struct item_sorter *sorter;
 	struct pg_sessions *sessions;
 };
-
-/* ---- filters ---- */
-
-static int compile(const char *const *texts, size_t count, regex_t **out, size_t *out_count, struct error *err)
-{
-	*out = mem_zalloc(count ? count : 1, sizeof(**out));
-	for (size_t i = 0; i < count; i++) {
-		int rc = regcomp(&(*out)[i], texts[i], REG_EXTENDED);
-		if (rc != 0) {
-			char why[128];
-			(void)regerror(rc, &(*out)[i], why, sizeof(why));
-			return error_set(err, ERR_USAGE, "%s is no regular expression: %s", texts[i], why);
-		}
-		*out_count = i + 1;
-	}
-	return 0;
-}
-
-static bool matches_one(const regex_t *expressions, size_t count, struct span text)
-{
-	for (size_t i = 0; i < count; i++) {
-		/* REG_STARTEND: the text has no NUL behind it */
-		regmatch_t match = {.rm_so = 0, .rm_eo = (regoff_t)text.len};
-		if (regexec(&expressions[i], text.p, 1, &match, REG_STARTEND) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool is_wanted(void *context, struct span text)
-{
-	const struct filter *filter = context;
-	if (filter->include_count > 0 && !matches_one(filter->include, filter->include_count, text))
-		return false;
-	return !matches_one(filter->exclude, filter->exclude_count, text);
-}
-
-static void filter_release(struct filter *filter)
-{
-	for (size_t i = 0; i < filter->include_count; i++)
-		regfree(&filter->include[i]);
-	for (size_t i = 0; i < filter->exclude_count; i++)
-		regfree(&filter->exclude[i]);
-	free(filter->include);
-	free(filter->exclude);
-}
-
-/* ---- sources ---- */
-
-static int compare_sources(const void *left, const void *right)
-{
-	const struct source *a = left;
-	const struct source *b = right;
-	if (a->first_ns != b->first_ns)
-		return a->first_ns < b->first_ns ? -1 : 1;
-	return (a->given > b->given) - (a->given < b->given);
-}
-
-/* The time of the file's first record. What cannot be read twice (a pipe) stays behind all others. */
-static int peek(struct job *job, struct source *source, struct error *err)
-{
-	source->first_ns = INT64_MAX;
-	struct stat st;
-	if (stat(source->path, &st) < 0 || !S_ISREG(st.st_mode))
-		return 0;
-	struct log_reader *reader;
-	int rc = log_reader_open(source->path, 0, job->format, job->zone, &reader, err);
-	if (rc < 0)
-		return rc;
-	struct log_record record;
-	do
-		rc = log_reader_next(reader, &record, err);
-	while (rc == LOG_READ_UNPARSED);
-	if (rc == LOG_READ_RECORD)
-		source->first_ns = record.time_ns;
-	log_reader_free(reader);
-	return rc < 0 ? rc : 0;
-}
-
-/* The finished file takes the output's name: that must not be a log's. */
-static bool is_output(const struct job *job, const struct stat *log)
-{
-	struct stat st;
-	return stat(job->options->output, &st) == 0 && st.st_dev == log->st_dev && st.st_ino == log->st_ino;
-}
-
-static int order_sources(struct job *job, struct error *err)
-{
-	size_t count = job->options->log_count;
-	job->sources = mem_zalloc(count, sizeof(*job->sources));
-	for (size_t i = 0; i < count; i++) {
-		job->sources[i] = (struct source){.path = job->options->logs[i], .given = i};
-		struct stat st;
-		if (stat(job->sources[i].path, &st) < 0 || !S_ISREG(st.st_mode))
-			job->total_bytes = -1;
-		else if (is_output(job, &st))
-			return error_set(err, ERR_USAGE, "%s: is a log; it cannot be the output too",
-					 job->options->output);
-		else if (job->total_bytes >= 0)
-			job->total_bytes += st.st_size;
-		int rc = count > 1 ? peek(job, &job->sources[i], err) : 0;
-		if (rc < 0)
-			return rc;
-	}
-	qsort(job->sources, count, sizeof(*job->sources), compare_sources);
-	return 0;
-}
 
 /* ---- reading ---- */
 
@@ -160,24 +34,26 @@ static int tick(struct job *job, int64_t done_bytes, struct error *err)
 	if (job->cancelled && *job->cancelled)
 		return error_set(err, ERR_INTERRUPTED, "interrupted");
 	if (job->options->progress)
-		job->options->progress(job->options->progress_context, done_bytes, job->total_bytes);
+		job->options->progress(job->options->progress_context, done_bytes, job->sources.total_bytes);
 	return 0;
 }
 
-static int read_records(struct job *job, struct log_reader *reader, struct error *err)
+static int read_records(struct job *job, struct error *err)
 {
 	for (unsigned n = 0;; n++) {
 		if (n % PROGRESS_EVERY == 0) {
-			int rc = tick(job, job->done_bytes + log_reader_file_bytes(reader), err);
+			int rc = tick(job, log_merge_file_bytes(job->merge), err);
 			if (rc < 0)
 				return rc;
 		}
 		struct log_record record;
-		int rc = log_reader_next(reader, &record, err);
+		int rc = log_merge_next(job->merge, &record, err);
 		if (rc == LOG_READ_RECORD)
 			rc = pg_sessions_add(job->sessions, &record, err);
 		else if (rc == LOG_READ_UNPARSED)
-			pg_sessions_add_unparsed(job->sessions);
+			pg_sessions_add_unparsed(job->sessions, &record);
+		else if (rc == LOG_READ_DUPLICATE)
+			pg_sessions_add_duplicate(job->sessions, &record);
 		else
 			return rc;
 		if (rc < 0)
@@ -185,25 +61,23 @@ static int read_records(struct job *job, struct log_reader *reader, struct error
 	}
 }
 
-static int read_source(struct job *job, const struct source *source, struct error *err)
-{
-	uint32_t row = replay_writer_add_source(job->writer, source->path);
-	struct log_reader *reader;
-	int rc = log_reader_open(source->path, row, job->format, job->zone, &reader, err);
-	if (rc < 0)
-		return rc;
-	rc = read_records(job, reader, err);
-	job->result->log_bytes += log_reader_text_bytes(reader);
-	job->done_bytes += log_reader_file_bytes(reader);
-	log_reader_free(reader);
-	return rc;
-}
-
 /* ---- writing ---- */
 
 static bool was_cut(const struct sort_head *head, size_t cut_length)
 {
 	return cut_length > 0 && head->dotted_len + 3 >= cut_length;
+}
+
+/* The end of a path that is too long for it says most. */
+static void set_example(struct job *job, enum skip_reason reason, struct log_place place)
+{
+	if (place.line == 0)
+		return;
+	const char *path = job->sources.items[place.file].path;
+	size_t len = strlen(path);
+	size_t room = LOG_EXAMPLE_MAX - 24;
+	(void)snprintf(job->result->examples[reason], LOG_EXAMPLE_MAX, "%s:%llu", len > room ? path + len - room : path,
+		       (unsigned long long)place.line);
 }
 
 static int write_items(struct job *job, struct error *err)
@@ -224,17 +98,20 @@ static int write_items(struct job *job, struct error *err)
 			return rc;
 		if (head.dotted_len > 0 && was_cut(&head, cut_length)) {
 			result->items[head.kind]--;
-			result->skipped[SKIP_TRUNCATED]++;
+			if (result->skipped[SKIP_TRUNCATED]++ == 0)
+				set_example(job, SKIP_TRUNCATED,
+					    (struct log_place){head.source_file, head.source_line});
 			continue;
 		}
-		if (first)
+		if (first && !(head.flags & ITEM_INFERRED)) {
 			result->first_ns = head.time_ns;
-		first = false;
+			first = false;
+		}
 		result->last_ns = head.time_ns;
 		struct item item = item_sorter_item(&head);
 		rc = replay_writer_add_coded(job->writer, &item, body, err);
 		if (rc == 0 && n % PROGRESS_EVERY == 0)
-			rc = tick(job, job->done_bytes, err);
+			rc = tick(job, log_merge_file_bytes(job->merge), err);
 		if (rc < 0)
 			return rc;
 	}
@@ -267,10 +144,18 @@ static int no_statements(const struct create_replay_result *result, struct error
 			records);
 	if (skipped[SKIP_FILTERED] > 0) {
 		char filtered[32];
+		char by[256] = "";
+		size_t len = 0;
 		format_count(skipped[SKIP_FILTERED], filtered);
+		for (enum filter_reason reason = FILTER_TIME; reason < FILTER_REASON_COUNT; reason++) {
+			if (result->filtered[reason] > 0)
+				len += (size_t)snprintf(by + len, sizeof(by) - len, "%s%s %llu", len ? ", " : "",
+							filter_reason_name(reason),
+							(unsigned long long)result->filtered[reason]);
+		}
 		return error_set(err, ERR_DATA,
-				 "none of %s records is left: --include and --exclude take out %s statements", records,
-				 filtered);
+				 "none of %s records is left as a statement: the filters take out %s (%s)", records,
+				 filtered, by);
 	}
 	return error_set(err, ERR_DATA,
 			 "none of %s records is a statement; the log needs log_statement=all or "
@@ -295,12 +180,10 @@ static int check_identity(const struct create_replay_result *result, struct erro
 static int convert(struct job *job, struct error *err)
 {
 	struct create_replay_result *result = job->result;
-	for (size_t i = 0; i < job->options->log_count; i++) {
-		int rc = read_source(job, &job->sources[i], err);
-		if (rc < 0)
-			return rc;
-	}
-	int rc = pg_sessions_finish(job->sessions, err);
+	int rc = read_records(job, err);
+	result->log_bytes = log_merge_text_bytes(job->merge);
+	if (rc == 0)
+		rc = pg_sessions_finish(job->sessions, err);
 	if (rc < 0)
 		return rc;
 	const struct pg_session_counts *counts = pg_sessions_counts(job->sessions);
@@ -309,6 +192,10 @@ static int convert(struct job *job, struct error *err)
 	memcpy(result->items, counts->items, sizeof(result->items));
 	memcpy(result->inferred, counts->inferred, sizeof(result->inferred));
 	memcpy(result->skipped, counts->skipped, sizeof(result->skipped));
+	memcpy(result->filtered, counts->filtered, sizeof(result->filtered));
+	result->uncertainty_ns = counts->uncertainty_ns;
+	for (enum skip_reason reason = SKIP_COPY; reason < SKIP_REASON_COUNT; reason++)
+		set_example(job, reason, counts->examples[reason]);
 	rc = write_items(job, err);
 	if (rc < 0)
 		return rc;
@@ -321,13 +208,12 @@ static int start(struct job *job, struct error *err)
 	const struct create_replay_options *options = job->options;
 	int rc = log_zone_open(options->log_timezone, &job->zone, err);
 	if (rc == 0)
-		rc = compile(options->include, options->include_count, &job->filter.include, &job->filter.include_count,
-			     err);
+		rc = log_formats_open(options->format, options->log_line_prefix, &job->formats, err);
 	if (rc == 0)
-		rc = compile(options->exclude, options->exclude_count, &job->filter.exclude, &job->filter.exclude_count,
-			     err);
+		rc = log_filter_open(&options->filter, job->zone, &job->filter, err);
 	if (rc == 0)
-		rc = order_sources(job, err);
+		rc = log_sources_open(options->logs, options->log_count, options->output, job->formats, job->zone,
+				      &job->sources, err);
 	if (rc == 0)
 		rc = replay_writer_open(options->output, &job->writer, err);
 	if (rc < 0)
@@ -335,12 +221,12 @@ static int start(struct job *job, struct error *err)
 	job->texts = text_table_new(job->writer);
 	job->sorter =
 		item_sorter_new(options->output, options->sort_memory ? options->sort_memory : ITEM_SORTER_MEMORY);
-	bool filters = options->include_count + options->exclude_count > 0;
 	struct pg_session_options sessions = {.texts = job->texts,
 					      .sorter = job->sorter,
-					      .wanted = filters ? is_wanted : NULL,
-					      .wanted_context = &job->filter};
+					      .filter = job->filter,
+					      .idle_ns = options->session_idle_ns};
 	job->sessions = pg_sessions_new(&sessions);
+	job->merge = log_merge_new(&job->sources, job->zone, job->writer);
 	return 0;
 }
 
@@ -349,7 +235,7 @@ int create_replay(const struct create_replay_options *options, struct create_rep
 {
 	*result = (struct create_replay_result){0};
 	int64_t start_ns = clock_mono_ns();
-	struct job job = {.options = options, .result = result, .cancelled = cancelled, .format = &pg_csvlog_format};
+	struct job job = {.options = options, .result = result, .cancelled = cancelled};
 	int rc = options->log_count == 0 ? error_set(err, ERR_USAGE, "no log is given") : start(&job, err);
 	if (rc == 0)
 		rc = convert(&job, err);
@@ -364,9 +250,11 @@ int create_replay(const struct create_replay_options *options, struct create_rep
 	pg_sessions_free(job.sessions);
 	item_sorter_free(job.sorter);
 	text_table_free(job.texts);
-	filter_release(&job.filter);
+	log_merge_free(job.merge);
+	log_sources_release(&job.sources);
+	log_filter_free(job.filter);
+	log_formats_free(job.formats);
 	log_zone_free(job.zone);
-	free(job.sources);
 	return rc;
 }
 
@@ -389,16 +277,31 @@ json_t *create_replay_result_json(const struct create_replay_result *result, con
 		if (reason <= SKIP_FILTERED || result->skipped[reason] > 0)
 			json_object_set_new(skipped, skip_reason_name(reason), count_json(result->skipped[reason]));
 	}
+	json_t *filtered = json_object();
+	for (enum filter_reason reason = FILTER_TIME; reason < FILTER_REASON_COUNT; reason++) {
+		if (result->filtered[reason] > 0)
+			json_object_set_new(filtered, filter_reason_name(reason), count_json(result->filtered[reason]));
+	}
+	json_t *examples = json_object();
+	for (enum skip_reason reason = SKIP_COPY; reason < SKIP_REASON_COUNT; reason++) {
+		const char *example = result->examples[reason];
+		if (*example)
+			json_object_set_new(examples, skip_reason_name(reason),
+					    json_from_bytes(example, strlen(example)));
+	}
+	/* The shape that PostgreSQL gives its stamps: milliseconds. */
+	double uncertainty_ms = result->uncertainty_ns ? ns_to_ms(result->uncertainty_ns) : 1.0;
 	char first[RFC3339_MAX];
 	char last[RFC3339_MAX];
 	clock_format_rfc3339(result->first_ns, first);
 	clock_format_rfc3339(result->last_ns, last);
 	json_t *document =
-		json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:f}", "schema",
+		json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:f, s:f}", "schema",
 			  "rehearse.create-replay/1", "log_bytes", (json_int_t)result->log_bytes, "log_records",
 			  count_json(result->log_records), "sessions", count_json(result->sessions), "statements",
 			  count_json(result->statements), "items", items, "inferred", inferred, "skipped", skipped,
-			  "first_time", first, "last_time", last, "elapsed_s", ns_to_s(result->elapsed_ns));
+			  "filtered_by", filtered, "examples", examples, "first_time", first, "last_time", last,
+			  "time_uncertainty_ms", uncertainty_ms, "elapsed_s", ns_to_s(result->elapsed_ns));
 	if (source_host)
 		json_object_set_new(document, "source_host", json_from_bytes(source_host, strlen(source_host)));
 	return document;

@@ -3,21 +3,21 @@
 #define CREATE_REPLAY_H
 
 #include "item.h"
+#include "log_filter.h"
+#include "log_formats.h"
 #include "skip_reason.h"
 
 #include <jansson.h>
 #include <stdbool.h>
 
 struct create_replay_options {
-	const char *const *logs; /* any order; each file is read from its beginning to its end, plain or gzip */
+	const char *const *logs; /* files and folders in any order, plain or gzip, "-" for standard input */
 	size_t log_count;
 	const char *output;
-	/* POSIX extended regular expressions on a statement's text: it must match one of include (if there are any) and
-	 * none of exclude. */
-	const char *const *include;
-	size_t include_count;
-	const char *const *exclude;
-	size_t exclude_count;
+	enum log_format_kind format;
+	const char *log_line_prefix; /* of stderr logs; NULL to find it */
+	struct log_filter_options filter;
+	int64_t session_idle_ns; /* a session silent for longer has ended; 0 for no such limit */
 	const char *source_host;  /* host or host:port that the log came from, or NULL; kept in the file */
 	const char *log_timezone; /* full name of the log's time zone, or NULL (log_zone.h) */
 	size_t sort_memory;	  /* 0 for the usual */
@@ -25,6 +25,8 @@ struct create_replay_options {
 	void (*progress)(void *context, int64_t done_bytes, int64_t total_bytes);
 	void *progress_context;
 };
+
+#define LOG_EXAMPLE_MAX 256
 
 struct create_replay_result {
 	int64_t log_bytes;    /* of text: what a gzip file holds */
@@ -34,8 +36,11 @@ struct create_replay_result {
 	uint64_t items[ITEM_KIND_COUNT]; /* by enum item_kind, the inferred ones too */
 	uint64_t inferred[ITEM_KIND_COUNT];
 	uint64_t skipped[SKIP_REASON_COUNT];
-	int64_t first_ns; /* wall clock of the first and last item */
+	uint64_t filtered[FILTER_REASON_COUNT]; /* what skipped[SKIP_FILTERED] is made of */
+	char examples[SKIP_REASON_COUNT][LOG_EXAMPLE_MAX]; /* "file:line" of each reason's first record, or "" */
+	int64_t first_ns;			/* wall clock of the first item that a record shows, and of the last */
 	int64_t last_ns;
+	int64_t uncertainty_ns; /* of the log's times */
 	int64_t elapsed_ns;
 };
 

@@ -98,19 +98,23 @@ static bool numeric_offset(struct span text, int *out_s)
 }
 
 /* In the named zone: the one of both readings of a local time that bears the abbreviation. */
-static bool named_time(const struct tm *local, struct span abbreviation, int64_t *out_s)
+static bool named_time(const struct tm *local, struct span abbreviation, int64_t last_s, int64_t *out_s)
 {
-	for (int dst = 0; dst <= 1; dst++) {
+	bool found = false;
+	/* Summer time first: it is the earlier of two readings, and the later one holds only behind it. */
+	for (int dst = 1; dst >= 0; dst--) {
 		struct tm tm = *local;
 		tm.tm_isdst = dst;
 		time_t t = mktime(&tm);
 		if (t != (time_t)-1 && tm.tm_isdst == dst && tm.tm_hour == local->tm_hour &&
 		    tm.tm_min == local->tm_min && span_equal_str(abbreviation, tm.tm_zone)) {
+			if (found && last_s < t)
+				return true;
 			*out_s = t;
-			return true;
+			found = true;
 		}
 	}
-	return false;
+	return found;
 }
 
 static int resolve_minute(struct log_zone *zone, const char *minute, struct span suffix, struct error *err)
@@ -132,7 +136,7 @@ static int resolve_minute(struct log_zone *zone, const char *minute, struct span
 		return error_set(err, ERR_DATA,
 				 "time zone %.*s names no offset; give the zone's full name with --log-timezone",
 				 (int)suffix.len, suffix.p);
-	} else if (!named_time(&tm, suffix, &seconds)) {
+	} else if (!named_time(&tm, suffix, zone->minute_s, &seconds)) {
 		return error_set(err, ERR_DATA, "time zone %.*s does not occur in %s at %.16s", (int)suffix.len,
 				 suffix.p, zone->name, minute);
 	}
@@ -184,4 +188,46 @@ int log_zone_parse(struct log_zone *zone, struct span text, int64_t *out_ns, str
 	}
 	*out_ns = (zone->minute_s + seconds) * NS_PER_S + fraction_ns;
 	return 0;
+}
+
+bool log_zone_parse_given(const struct log_zone *zone, const char *text, int64_t *out_ns)
+{
+	char minute[MINUTE_LEN];
+	struct tm tm;
+	size_t len = strlen(text);
+	if (len < MINUTE_LEN)
+		return false;
+	memcpy(minute, text, MINUTE_LEN);
+	if (minute[10] == 'T' || minute[10] == 't')
+		minute[10] = ' ';
+	if (!read_minute(minute, &tm))
+		return false;
+	size_t at = MINUTE_LEN;
+	int seconds = 0;
+	int64_t fraction_ns = 0;
+	if (text[at] == ':') {
+		if (len < at + 3 || !digits(text + at + 1, 2, &seconds) || seconds > 60)
+			return false;
+		at += 3;
+		if (text[at] == '.') {
+			int64_t unit = NS_PER_S / 10;
+			for (at++; text[at] >= '0' && text[at] <= '9'; at++, unit /= 10)
+				fraction_ns += (text[at] - '0') * unit;
+		}
+	}
+	struct span suffix = span_from_str(text + at + (text[at] == ' '));
+	int offset_s = 0;
+	struct tm copy = tm;
+	int64_t whole_s = timegm(&copy);
+	if (copy.tm_mday != tm.tm_mday)
+		return false;
+	if (suffix.len == 0 && zone->name)
+		whole_s = mktime(&tm);
+	else if (numeric_offset(suffix, &offset_s))
+		whole_s -= offset_s;
+	else if (suffix.len > 0 && !span_equal_str(suffix, "Z") && !span_equal_str(suffix, "z") &&
+		 !span_equal_str(suffix, "UTC"))
+		return false;
+	*out_ns = (whole_s + seconds) * NS_PER_S + fraction_ns;
+	return true;
 }

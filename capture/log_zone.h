@@ -10,6 +10,7 @@
 #include "error.h"
 #include "span.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct log_zone;
@@ -26,5 +27,11 @@ void log_zone_free(struct log_zone *zone);
  * no stamp, or a negative code with err set when its zone is not known.
  */
 int log_zone_parse(struct log_zone *zone, struct span text, int64_t *out_ns, struct error *err);
+
+/*
+ * A time that a person gives: RFC 3339 ("2026-11-21T20:08:00.5+01:00"), or without a zone, and then local time of the
+ * named zone, else UTC; seconds may be missing. False when it is none.
+ */
+bool log_zone_parse_given(const struct log_zone *zone, const char *text, int64_t *out_ns);
 
 #endif

@@ -6,10 +6,11 @@
  */
 #include "pg_session_state.h"
 
+#include "clock.h"
 #include "mem.h"
 
 #define PENDING_KEEP ((size_t)64 * 1024) /* a session keeps no more memory than this between items */
-#define CUT_MIN	     16			 /* bytes */
+#define CONNECT_BEFORE_NS NS_PER_S
 
 struct pg_sessions *pg_sessions_new(const struct pg_session_options *options)
 {
@@ -20,16 +21,6 @@ struct pg_sessions *pg_sessions_new(const struct pg_session_options *options)
 	return sessions;
 }
 
-static void session_release(struct session *session)
-{
-	strbuf_release(&session->pending.bytes);
-	strbuf_release(&session->extended.name);
-	strbuf_release(&session->extended.parameters);
-	free(session->slash_names);
-	session->slash_names = NULL;
-	session->slash_name_count = 0;
-}
-
 void pg_sessions_free(struct pg_sessions *sessions)
 {
 	if (!sessions)
@@ -38,9 +29,11 @@ void pg_sessions_free(struct pg_sessions *sessions)
 	HASH_CLEAR(hh_pid, sessions->by_pid);
 	HASH_ITER (hh, sessions->by_id, session, next) {
 		HASH_DEL(sessions->by_id, session);
-		session_release(session);
+		pg_session_release(session);
 		free(session);
 	}
+	for (size_t i = 0; i < sessions->deferred_count; i++)
+		free(sessions->deferred[i].bytes);
 	HASH_CLEAR(hh, sessions->words);
 	arena_release(&sessions->permanent);
 	arena_release(&sessions->scratch);
@@ -48,7 +41,7 @@ void pg_sessions_free(struct pg_sessions *sessions)
 	free(sessions);
 }
 
-static struct span intern(struct pg_sessions *sessions, struct span text)
+struct span pg_session_intern(struct pg_sessions *sessions, struct span text)
 {
 	struct word *word;
 	HASH_FIND(hh, sessions->words, text.p, text.len, word);
@@ -61,9 +54,10 @@ static struct span intern(struct pg_sessions *sessions, struct span text)
 }
 
 /* "10.0.0.1:5432" without the port; an IPv6 address is logged without brackets, its port behind the last colon. */
-static struct span client_address(struct span client)
+static struct span client_address(const struct log_record *record)
 {
-	const char *colon = client.len ? memrchr(client.p, ':', client.len) : NULL;
+	struct span client = record->client;
+	const char *colon = client.len && !record->client_bare ? memrchr(client.p, ':', client.len) : NULL;
 	return colon ? (struct span){client.p, (size_t)(colon - client.p)} : client;
 }
 
@@ -119,10 +113,25 @@ int pg_session_hold(struct pg_sessions *sessions, struct session *session, struc
 
 /* ---- sessions ---- */
 
-static int infer_disconnect(struct pg_sessions *sessions, struct session *session, int64_t time_ns,
-			    const struct log_record *record, struct error *err)
+void pg_session_release(struct session *session)
 {
-	struct item item = make_item(ITEM_DISCONNECT, session->fatal_ns ? session->fatal_ns : time_ns, record);
+	strbuf_release(&session->pending.bytes);
+	strbuf_release(&session->extended.name);
+	strbuf_release(&session->extended.parameters);
+	free(session->slash_names);
+	session->slash_names = NULL;
+	session->slash_name_count = 0;
+}
+
+int pg_session_infer_disconnect(struct pg_sessions *sessions, struct session *session, int64_t time_ns,
+				const struct log_record *record, struct error *err)
+{
+	int64_t idle_ns = sessions->options.idle_ns;
+	if (session->fatal_ns)
+		time_ns = session->fatal_ns;
+	else if (idle_ns > 0 && time_ns - session->last_stamp_ns > idle_ns)
+		time_ns = session->last_stamp_ns + idle_ns;
+	struct item item = make_item(ITEM_DISCONNECT, time_ns, record);
 	item.flags = ITEM_INFERRED;
 	int rc = pg_session_hold(sessions, session, &item, err);
 	return rc < 0 ? rc : flush_pending(sessions, session, err);
@@ -134,50 +143,11 @@ int pg_session_end(struct pg_sessions *sessions, struct session *session, struct
 	session->ended = true;
 	struct session *of_pid;
 	HASH_FIND(hh_pid, sessions->by_pid, &session->pid, sizeof(session->pid), of_pid);
-	if (of_pid == session)
+	/* One without an id is still asked for by what follows its end. */
+	if (of_pid == session && session->has_id)
 		HASH_DELETE(hh_pid, sessions->by_pid, session);
-	session_release(session);
+	pg_session_release(session);
 	return rc;
-}
-
-/* A pid is one backend's at a time: who had it before has ended, whether the log says so or not. */
-static int retire_pid(struct pg_sessions *sessions, const struct log_record *record, struct error *err)
-{
-	struct session *old;
-	HASH_FIND(hh_pid, sessions->by_pid, &record->pid, sizeof(record->pid), old);
-	if (!old)
-		return 0;
-	if (old->row != UINT32_MAX) {
-		int rc = infer_disconnect(sessions, old, record->time_ns, record, err);
-		if (rc < 0)
-			return rc;
-	}
-	return pg_session_end(sessions, old, err);
-}
-
-static int find_session(struct pg_sessions *sessions, const struct log_record *record, struct session **out,
-			struct error *err)
-{
-	struct session *session;
-	HASH_FIND(hh, sessions->by_id, record->session_id.p, record->session_id.len, session);
-	if (!session) {
-		int rc = retire_pid(sessions, record, err);
-		if (rc < 0)
-			return rc;
-		session = mem_zalloc(1, sizeof(*session));
-		size_t len = record->session_id.len;
-		session->id = (struct span){arena_copy(&sessions->permanent, record->session_id.p, len), len};
-		session->pid = record->pid;
-		session->row = UINT32_MAX;
-		session->last_stamp_ns = record->time_ns;
-		strbuf_init(&session->pending.bytes, LOG_RECORD_MAX * 2);
-		strbuf_init(&session->extended.name, LOG_RECORD_MAX);
-		strbuf_init(&session->extended.parameters, LOG_RECORD_MAX);
-		HASH_ADD_KEYPTR(hh, sessions->by_id, session->id.p, session->id.len, session);
-		HASH_ADD(hh_pid, sessions->by_pid, pid, sizeof(session->pid), session);
-	}
-	*out = session;
-	return 0;
 }
 
 static void learn_application(struct pg_sessions *sessions, struct session *session, const struct log_record *record)
@@ -186,7 +156,7 @@ static void learn_application(struct pg_sessions *sessions, struct session *sess
 		return;
 	struct session_row *row = &sessions->rows[session->row];
 	if (row->application.len == 0)
-		row->application = intern(sessions, record->application);
+		row->application = pg_session_intern(sessions, record->application);
 }
 
 static void add_row(struct pg_sessions *sessions, struct session *session, const struct log_record *record)
@@ -194,9 +164,9 @@ static void add_row(struct pg_sessions *sessions, struct session *session, const
 	MEM_GROW(sessions->rows, sessions->row_count, sessions->row_capacity);
 	session->row = (uint32_t)sessions->row_count++;
 	sessions->rows[session->row] = (struct session_row){
-		.user = intern(sessions, record->user),
-		.database = intern(sessions, record->database),
-		.client = intern(sessions, client_address(record->client)),
+		.user = pg_session_intern(sessions, record->user),
+		.database = pg_session_intern(sessions, record->database),
+		.client = pg_session_intern(sessions, client_address(record)),
 	};
 	learn_application(sessions, session, record);
 }
@@ -209,22 +179,36 @@ int pg_session_open(struct pg_sessions *sessions, struct session *session, const
 		return 0;
 	}
 	add_row(sessions, session, record);
-	struct item item = make_item(ITEM_CONNECT, time_ns, record);
+	/* So early that the connection stands when the first statement is due. */
+	struct item item = make_item(ITEM_CONNECT, time_ns - CONNECT_BEFORE_NS, record);
 	item.flags = ITEM_INFERRED;
+	return pg_session_hold(sessions, session, &item, err);
+}
+
+static int add_connect(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
+		       int64_t time_ns, struct log_place place, struct error *err)
+{
+	add_row(sessions, session, record);
+	struct item item = make_item(ITEM_CONNECT, time_ns, record);
+	item.source_file = place.file;
+	item.source_line = place.line;
 	return pg_session_hold(sessions, session, &item, err);
 }
 
 static int on_connect(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
 		      struct error *err)
 {
-	if (session->row != UINT32_MAX) {
+	if (session->row != UINT32_MAX || session->connect.set) {
 		skip(sessions, SKIP_OUTSIDE_SESSION);
 		return 0;
 	}
-	add_row(sessions, session, record);
-	struct item item =
-		make_item(ITEM_CONNECT, session->received_ns ? session->received_ns : record->time_ns, record);
-	return pg_session_hold(sessions, session, &item, err);
+	int64_t time_ns = session->received_ns ? session->received_ns : record->time_ns;
+	struct log_place place = {record->file, record->line};
+	if (!session->judged) {
+		session->connect = (struct deferred_connect){true, time_ns, place};
+		return 0;
+	}
+	return add_connect(sessions, session, record, time_ns, place, err);
 }
 
 static int on_disconnect(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
@@ -244,8 +228,8 @@ static int on_disconnect(struct pg_sessions *sessions, struct session *session, 
 
 /* ---- records ---- */
 
-static int dispatch(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
-		    const struct pg_event *event, struct error *err)
+int pg_session_dispatch(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
+			const struct pg_event *event, struct error *err)
 {
 	switch (event->kind) {
 	case PG_EVENT_CONNECT:
@@ -280,6 +264,9 @@ static int dispatch(struct pg_sessions *sessions, struct session *session, const
 	case PG_EVENT_DURATION:
 		pg_session_on_duration(sessions, session, event);
 		return 0;
+	case PG_EVENT_WALSENDER:
+		session->walsender = true;
+		break;
 	case PG_EVENT_NOTHING:
 		break;
 	}
@@ -287,58 +274,195 @@ static int dispatch(struct pg_sessions *sessions, struct session *session, const
 	return 0;
 }
 
-int pg_sessions_add(struct pg_sessions *sessions, const struct log_record *record, struct error *err)
+/* ---- what is wanted ---- */
+
+/* "connection authorized: user=… database=… application_name=…"; false when it names none. */
+static bool connect_application(const struct log_record *record, struct span *out)
 {
-	sessions->counts.records++;
-	arena_clear(&sessions->scratch);
-	if (!sessions->have_time) {
-		sessions->have_time = true;
-		sessions->first_ns = sessions->last_ns = record->time_ns;
+	static const char mark[] = " application_name=";
+	struct span text = record->message;
+	const char *at = text.len ? memmem(text.p, text.len, mark, sizeof(mark) - 1) : NULL;
+	if (!at)
+		return false;
+	at += sizeof(mark) - 1;
+	size_t len = text.len - (size_t)(at - text.p);
+	const char *ssl = memmem(at, len, " SSL enabled (", 14);
+	*out = (struct span){at, ssl ? (size_t)(ssl - at) : len};
+	return true;
+}
+
+/*
+ * Decides, once for each session, whether it is wanted; a connect that waited for that follows. An application's name
+ * may come later than the connect: then that waits for the next event.
+ */
+static int judge(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
+		 const struct pg_event *event, struct error *err)
+{
+	const struct log_filter *filter = sessions->options.filter;
+	struct span application = record->application;
+	if (session->judged || event->kind == PG_EVENT_RECEIVED)
+		return 0;
+	if (filter) {
+		if (event->kind == PG_EVENT_CONNECT && !connect_application(record, &application) &&
+		    log_filter_needs_application(filter))
+			return 0;
+		session->unwanted = log_filter_session(filter, record->user, record->database, application);
 	}
-	if (record->time_ns > sessions->last_ns)
-		sessions->last_ns = record->time_ns;
-	struct pg_event event;
-	pg_statement_read(record, &event);
-	if (event.kind == PG_EVENT_NOTHING) {
-		skip(sessions, event.skip);
+	session->judged = true;
+	if (!session->connect.set)
+		return 0;
+	session->connect.set = false;
+	if (session->unwanted) {
+		skip_filtered(sessions, session->unwanted);
 		return 0;
 	}
-	struct session *session = NULL;
-	int rc = find_session(sessions, record, &session, err);
-	if (rc < 0)
-		return rc;
+	return add_connect(sessions, session, record, session->connect.time_ns, session->connect.place, err);
+}
+
+/* A record before the wanted time: what of it must be known later is kept. */
+static int note_early(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
+		      const struct pg_event *event, struct error *err)
+{
+	switch (event->kind) {
+	case PG_EVENT_RECEIVED:
+		sessions->connections_logged = true;
+		session->received_ns = record->time_ns;
+		return 0;
+	case PG_EVENT_WALSENDER:
+		session->walsender = true;
+		return 0;
+	case PG_EVENT_DISCONNECT:
+		return pg_session_end(sessions, session, err);
+	default:
+		session->statements = true;
+		return 0;
+	}
+}
+
+static int add_to_session(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
+			  const struct pg_event *event, struct error *err)
+{
+	const struct log_filter *filter = sessions->options.filter;
+	int64_t start_ns = record->time_ns - (event->duration_ns > 0 ? event->duration_ns : 0);
+	if (filter && log_filter_time(filter, start_ns)) {
+		skip_filtered(sessions, FILTER_TIME);
+		return start_ns < log_filter_end_ns(filter) ? note_early(sessions, session, record, event, err) : 0;
+	}
 	if (session->ended) {
 		skip(sessions, SKIP_OUTSIDE_SESSION);
 		return 0;
 	}
-	rc = dispatch(sessions, session, record, &event, err);
+	if (session->walsender) {
+		skip(sessions, SKIP_REPLICATION);
+		return event->kind == PG_EVENT_DISCONNECT ? pg_session_end(sessions, session, err) : 0;
+	}
+	int rc = judge(sessions, session, record, event, err);
+	if (rc < 0)
+		return rc;
+	if (session->unwanted) {
+		skip_filtered(sessions, session->unwanted);
+		return event->kind == PG_EVENT_DISCONNECT ? pg_session_end(sessions, session, err) : 0;
+	}
+	if (pg_session_defer(sessions, session, record, event))
+		return 0;
+	return pg_session_dispatch(sessions, session, record, event, err);
+}
+
+static void note_time(struct pg_sessions *sessions, const struct log_record *record)
+{
+	struct pg_session_counts *counts = &sessions->counts;
+	if (record->uncertainty_ns > counts->uncertainty_ns)
+		counts->uncertainty_ns = record->uncertainty_ns;
+	if (sessions->options.filter && log_filter_time(sessions->options.filter, record->time_ns))
+		return;
+	if (!sessions->have_time)
+		counts->first_ns = counts->last_ns = record->time_ns;
+	sessions->have_time = true;
+	if (record->time_ns > counts->last_ns)
+		counts->last_ns = record->time_ns;
+}
+
+int pg_sessions_add(struct pg_sessions *sessions, const struct log_record *record, struct error *err)
+{
+	sessions->counts.records++;
+	sessions->now = record;
+	arena_clear(&sessions->scratch);
+	note_time(sessions, record);
+	struct pg_event event;
+	pg_statement_read(record, &event);
+	if (sessions->deferred_count > 0) {
+		int rc = pg_session_settle(sessions, record, &event, err);
+		if (rc < 0)
+			return rc;
+		sessions->now = record;
+	}
+	if (event.kind == PG_EVENT_NOTHING) {
+		if (sessions->options.filter && log_filter_time(sessions->options.filter, record->time_ns))
+			skip_filtered(sessions, FILTER_TIME);
+		else
+			skip(sessions, event.skip);
+		return 0;
+	}
+	struct session *session = NULL;
+	int rc = pg_session_find(sessions, record, &event, &session, err);
+	if (rc < 0)
+		return rc;
+	rc = add_to_session(sessions, session, record, &event, err);
 	session->last_stamp_ns = record->time_ns;
 	return rc;
 }
 
-void pg_sessions_add_unparsed(struct pg_sessions *sessions)
+void pg_sessions_add_unparsed(struct pg_sessions *sessions, const struct log_record *record)
 {
 	sessions->counts.records++;
+	sessions->now = record;
 	skip(sessions, SKIP_UNPARSED);
+}
+
+void pg_sessions_add_duplicate(struct pg_sessions *sessions, const struct log_record *record)
+{
+	sessions->counts.records++;
+	sessions->now = record;
+	skip(sessions, SKIP_DUPLICATE);
+}
+
+/* A connect whose application never showed: it has none. */
+static int finish_connect(struct pg_sessions *sessions, struct session *session, struct error *err)
+{
+	struct log_record record = {.file = session->connect.place.file,
+				    .line = session->connect.place.line,
+				    .time_ns = session->connect.time_ns,
+				    .user = session->user,
+				    .database = session->database,
+				    .client = session->client};
+	struct pg_event event = {.kind = PG_EVENT_DISCONNECT};
+	sessions->now = &record;
+	return judge(sessions, session, &record, &event, err);
 }
 
 int pg_sessions_finish(struct pg_sessions *sessions, struct error *err)
 {
+	int rc = pg_session_settle(sessions, NULL, NULL, err);
 	struct session *session, *next;
 	HASH_ITER (hh, sessions->by_id, session, next) {
+		if (rc == 0 && !session->ended && session->connect.set)
+			rc = finish_connect(sessions, session, err);
+		if (rc < 0)
+			return rc;
 		if (session->ended)
 			continue;
 		if (session->row != UINT32_MAX) {
 			struct log_record none = {0};
-			int rc = infer_disconnect(sessions, session, sessions->last_ns, &none, err);
+			rc = pg_session_infer_disconnect(sessions, session, sessions->counts.last_ns, &none, err);
 			if (rc < 0)
 				return rc;
 		}
-		int rc = pg_session_end(sessions, session, err);
+		rc = pg_session_end(sessions, session, err);
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	sessions->now = NULL;
+	return rc;
 }
 
 const struct pg_session_counts *pg_sessions_counts(const struct pg_sessions *sessions)

@@ -7,25 +7,34 @@
 #define PG_SESSION_H
 
 #include "item_sorter.h"
+#include "log_filter.h"
 #include "log_format.h"
 #include "skip_reason.h"
 #include "text_table.h"
 
 #include <stdbool.h>
 
-/* Says whether a statement is wanted. NULL for all of them. */
-typedef bool (*pg_session_filter)(void *context, struct span text);
-
 struct pg_session_options {
 	struct text_table *texts;
 	struct item_sorter *sorter;
-	pg_session_filter wanted;
-	void *wanted_context;
+	const struct log_filter *filter; /* NULL: all is wanted */
+	int64_t idle_ns;		 /* a session silent for longer has ended; 0 for no such limit */
+};
+
+/* Where in the logs something stands; line 0 for nowhere. */
+struct log_place {
+	uint32_t file;
+	uint64_t line;
 };
 
 struct pg_session_counts {
 	uint64_t records;
 	uint64_t skipped[SKIP_REASON_COUNT];
+	struct log_place examples[SKIP_REASON_COUNT]; /* the first record of each reason */
+	uint64_t filtered[FILTER_REASON_COUNT];	      /* what skipped[SKIP_FILTERED] is made of */
+	int64_t uncertainty_ns;			      /* the largest of all records */
+	int64_t first_ns;			      /* stamps of the first and last record that was wanted */
+	int64_t last_ns;
 	uint64_t items[ITEM_KIND_COUNT]; /* all that went into the sorter, with the inferred ones */
 	uint64_t inferred[ITEM_KIND_COUNT];
 };
@@ -36,8 +45,9 @@ struct pg_sessions *pg_sessions_new(const struct pg_session_options *options);
 void pg_sessions_free(struct pg_sessions *sessions);
 /* One record; those of one session in their order. */
 int pg_sessions_add(struct pg_sessions *sessions, const struct log_record *record, struct error *err);
-/* Bytes that are no record. */
-void pg_sessions_add_unparsed(struct pg_sessions *sessions);
+/* Bytes that are no record, of which file and line are set; and a record that another file has too. */
+void pg_sessions_add_unparsed(struct pg_sessions *sessions, const struct log_record *record);
+void pg_sessions_add_duplicate(struct pg_sessions *sessions, const struct log_record *record);
 /* After the last record: infers the ends, and gives all that is held to the sorter. */
 int pg_sessions_finish(struct pg_sessions *sessions, struct error *err);
 const struct pg_session_counts *pg_sessions_counts(const struct pg_sessions *sessions);

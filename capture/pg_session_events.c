@@ -17,12 +17,20 @@
 #define PARSE_GAP_NS	NS_PER_S /* a bind that comes later than this after its parse is another round */
 #define SLASH_NAMES_MAX 64
 
+/* What RDS puts at the end of a line that was too long to download. */
+static const char cut_mark[] = "[Your log message was truncated]";
+
 /* Looks the text up; false, with the record counted, when it becomes no item. */
 static bool usable(struct pg_sessions *sessions, struct session *session, struct span text, struct text_use *use)
 {
 	enum skip_reason reason = SKIP_NONE;
-	if (sessions->options.wanted && !sessions->options.wanted(sessions->options.wanted_context, text)) {
+	enum filter_reason unwanted =
+		sessions->options.filter ? log_filter_statement(sessions->options.filter, text) : FILTER_NONE;
+	if (unwanted) {
 		reason = SKIP_FILTERED;
+	} else if (text.len >= sizeof(cut_mark) - 1 &&
+		   memcmp(text.p + text.len - (sizeof(cut_mark) - 1), cut_mark, sizeof(cut_mark) - 1) == 0) {
+		reason = SKIP_TRUNCATED;
 	} else {
 		text_table_look_up(sessions->options.texts, text, use);
 		if (use->copy)
@@ -32,6 +40,8 @@ static bool usable(struct pg_sessions *sessions, struct session *session, struct
 		return true;
 	session->pending.awaits = false; /* what follows is about this statement */
 	skip(sessions, reason);
+	if (unwanted)
+		sessions->counts.filtered[unwanted]++;
 	return false;
 }
 
@@ -229,7 +239,8 @@ static uint32_t record_sqlstate(const struct log_record *record)
 	char text[SQLSTATE_TEXT_MAX] = "";
 	if (record->sqlstate.len == SQLSTATE_TEXT_MAX - 1)
 		memcpy(text, record->sqlstate.p, SQLSTATE_TEXT_MAX - 1);
-	return sqlstate_pack(text);
+	uint32_t packed = sqlstate_pack(text);
+	return packed ? packed : sqlstate_pack(SQLSTATE_UNKNOWN);
 }
 
 static int add_cancel(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
@@ -320,7 +331,7 @@ static bool is_parallel_worker(const struct pg_sessions *sessions, const struct 
 {
 	return record->backend_type.len == 0 && session->row == UINT32_MAX && !session->received_ns &&
 	       sessions->connections_logged && record->session_start_s > 0 &&
-	       record->session_start_s * NS_PER_S > sessions->first_ns;
+	       record->session_start_s * NS_PER_S > sessions->counts.first_ns;
 }
 
 int pg_session_on_error(struct pg_sessions *sessions, struct session *session, const struct log_record *record,

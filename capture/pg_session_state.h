@@ -36,14 +36,28 @@ struct extended {
 	struct strbuf parameters; /* the bind's DETAIL */
 };
 
+/* A connect that waits for the application's name, which decides whether it is wanted. */
+struct deferred_connect {
+	bool set;
+	int64_t time_ns;
+	struct log_place place;
+};
+
 struct session {
 	UT_hash_handle hh;
 	UT_hash_handle hh_pid;
 	struct span id;
 	uint32_t pid;
-	uint32_t row; /* UINT32_MAX: no item yet */
+	uint32_t row;		      /* UINT32_MAX: no item yet */
+	bool has_id;		      /* the log gave it one; else it is known by pid and what follows */
+	struct span user, database, client; /* as last seen, of sessions without an id */
+	int64_t session_start_s;
 	bool ended;
 	bool statements; /* has done more than connect */
+	bool walsender;
+	bool judged; /* unwanted says whether the filter takes it out */
+	enum filter_reason unwanted;
+	struct deferred_connect connect;
 	int64_t received_ns;
 	int64_t last_item_ns;
 	int64_t last_stamp_ns;
@@ -64,18 +78,26 @@ struct session_row {
 	struct span user, database, application, client;
 };
 
+/* An error that may be a parallel worker's: kept until its leader repeats it, or somebody else shows that it is not. */
+struct deferred_error {
+	struct log_record record;
+	char *bytes;
+};
+#define DEFERRED_ERRORS_MAX 16
+
 struct pg_sessions {
 	struct pg_session_options options;
+	const struct log_record *now; /* the record that is looked at */
+	struct deferred_error deferred[DEFERRED_ERRORS_MAX];
+	size_t deferred_count;
 	struct pg_session_counts counts;
 	struct session *by_id;
-	struct session *by_pid; /* the open one of that pid */
+	struct session *by_pid; /* the one of that pid that is open, or the last, if it has no id */
 	struct word *words;
 	struct session_row *rows;
 	size_t row_count;
 	size_t row_capacity;
 	uint64_t next_number;
-	int64_t first_ns;
-	int64_t last_ns;
 	bool have_time;
 	bool connections_logged;
 	struct arena permanent;
@@ -88,7 +110,14 @@ struct pg_sessions {
 
 static inline void skip(struct pg_sessions *sessions, enum skip_reason reason)
 {
-	sessions->counts.skipped[reason]++;
+	if (sessions->counts.skipped[reason]++ == 0 && sessions->now)
+		sessions->counts.examples[reason] = (struct log_place){sessions->now->file, sessions->now->line};
+}
+
+static inline void skip_filtered(struct pg_sessions *sessions, enum filter_reason reason)
+{
+	skip(sessions, SKIP_FILTERED);
+	sessions->counts.filtered[reason]++;
 }
 
 static inline uint64_t hash_span(struct span text)
@@ -112,6 +141,28 @@ int pg_session_hold(struct pg_sessions *sessions, struct session *session, struc
 /* Before a session's first item: a row, and a connect if the log does not begin with it. */
 int pg_session_open(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
 		    int64_t time_ns, struct error *err);
+/* The session of the record, made if there is none. By its id, else by its pid and all that tells it from another of
+ * that pid. */
+int pg_session_find(struct pg_sessions *sessions, const struct log_record *record, const struct pg_event *event,
+		    struct session **out, struct error *err);
+/* The text's copy that all rows share. */
+struct span pg_session_intern(struct pg_sessions *sessions, struct span text);
+/* The disconnect that no record shows; time_ns is when it must have been by. */
+int pg_session_infer_disconnect(struct pg_sessions *sessions, struct session *session, int64_t time_ns,
+				const struct log_record *record, struct error *err);
+/* Frees what a session keeps for its items. */
+void pg_session_release(struct session *session);
+/* What an event does to its session, the record being counted. */
+int pg_session_dispatch(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
+			const struct pg_event *event, struct error *err);
+
+/* True when the record was put aside: it may be a parallel worker's. */
+bool pg_session_defer(struct pg_sessions *sessions, const struct session *session, const struct log_record *record,
+		      const struct pg_event *event);
+/* Before a record is looked at: settles what was put aside, as far as this record decides it (NULL: all of it). */
+int pg_session_settle(struct pg_sessions *sessions, const struct log_record *record, const struct pg_event *event,
+		      struct error *err);
+
 /* No more items: only what tells the session apart is kept. */
 int pg_session_end(struct pg_sessions *sessions, struct session *session, struct error *err);
 

@@ -178,7 +178,6 @@ static enum skip_reason name_other_log(const struct log_record *record)
 		{"connection authenticated: ", SKIP_CONNECTION_AUTHENTICATED},
 		{"connection ready: ", SKIP_CONNECTION_AUTHENTICATED},
 		{"received replication command: ", SKIP_REPLICATION},
-		{"replication connection authorized: ", SKIP_REPLICATION},
 		{"AUDIT: ", SKIP_PGAUDIT},
 		{"temporary file: ", SKIP_TEMPORARY_FILE},
 		{"process ", SKIP_LOCK_WAIT},
@@ -228,6 +227,9 @@ static void read_log(const struct log_record *record, struct pg_event *event)
 	} else if (span_starts_with(message, "connection authorized: ")) {
 		event->kind = genuine ? PG_EVENT_CONNECT : PG_EVENT_NOTHING;
 		event->skip = SKIP_FORGED;
+	} else if (genuine && span_starts_with(message, "replication connection authorized: ")) {
+		event->kind = PG_EVENT_WALSENDER;
+		event->skip = SKIP_REPLICATION;
 	} else if (span_starts_with(message, "disconnection: ")) {
 		if (!genuine)
 			set_nothing(event, SKIP_FORGED);
@@ -281,6 +283,8 @@ static void read_error(const struct log_record *record, struct pg_event *event)
 	/* 57014 is also a statement timeout and a client's own "COPY from stdin failed". */
 	event->by_user = span_equal_str(record->sqlstate, "57014") &&
 			 span_equal_str(record->message, "canceling statement due to user request");
+	event->in_worker = record->context.len >= 15 &&
+			   memmem(record->context.p, record->context.len, "parallel worker", 15) != NULL;
 	read_context(record->context, event);
 }
 

@@ -25,7 +25,8 @@ enum pg_event_kind {
 	PG_EVENT_FETCH, /* a further FETCH of a portal that was executed before */
 	PG_EVENT_FASTPATH,
 	PG_EVENT_DURATION, /* a bare duration */
-	PG_EVENT_ERROR	   /* ERROR, FATAL or PANIC */
+	PG_EVENT_ERROR,	   /* ERROR, FATAL or PANIC */
+	PG_EVENT_WALSENDER /* the session is a replica's, not a client's */
 };
 
 struct pg_event {
@@ -37,6 +38,7 @@ struct pg_event {
 	struct span parameters; /* the DETAIL behind "parameters: ", or empty */
 	bool fatal;
 	bool by_user; /* an ERROR: canceled by the user's request */
+	bool in_worker; /* an ERROR: a parallel worker's, which its leader repeats */
 	bool at_bind; /* an ERROR: while values were bound, so before the statement was logged */
 };
 

@@ -33,6 +33,7 @@ const char *skip_reason_name(enum skip_reason reason)
 		[SKIP_OTHER_LOG] = "other_log",
 		[SKIP_UNKNOWN_SEVERITY] = "unknown_severity",
 		[SKIP_OUTSIDE_SESSION] = "outside_session",
+		[SKIP_DUPLICATE] = "duplicate",
 	};
 	return names[reason];
 }

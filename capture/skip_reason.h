@@ -39,6 +39,7 @@ enum skip_reason {
 	SKIP_OTHER_LOG,
 	SKIP_UNKNOWN_SEVERITY, /* lc_messages is not English */
 	SKIP_OUTSIDE_SESSION,  /* behind the end of its session */
+	SKIP_DUPLICATE,	       /* the same record is in another file */
 	SKIP_REASON_COUNT
 };
 

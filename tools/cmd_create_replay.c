@@ -8,13 +8,37 @@
 static const char *output_path;
 static const char *source_host;
 static const char *log_timezone;
-static struct option_list include;
-static struct option_list exclude;
+static const char *log_line_prefix;
+static const char *from;
+static const char *to;
+static int format;
+static bool read_only;
+static int64_t session_idle_ns;
+static struct option_list include, exclude;
+static struct option_list database, user, application;
+static struct option_list exclude_database, exclude_user, exclude_application;
+
+static const char *const formats[] = {"auto", "csvlog", "stderr", "jsonlog", NULL};
 
 static const struct option options[] = {
 	OPT_STRING('o', "output", &output_path, "FILE", "the replay file to write", .attributes = OPTION_REQUIRED),
+	OPT_ENUM(0, "format", &format, "FORMAT", formats, "what the logs are; auto looks at each file", .standard = "auto"),
+	OPT_STRING(0, "log-line-prefix", &log_line_prefix, "PREFIX",
+		   "the server's log_line_prefix, for stderr logs whose prefix is none of the usual ones"),
+	OPT_STRING(0, "from", &from, "TIME", "keep what was done from this time on (RFC 3339, or the log's local time)"),
+	OPT_STRING(0, "to", &to, "TIME", "keep what was done before this time"),
+	OPT_LIST(0, "database", &database, "NAME", "keep only sessions in this database"),
+	OPT_LIST(0, "user", &user, "NAME", "keep only sessions of this user"),
+	OPT_LIST(0, "application", &application, "NAME", "keep only sessions that began with this application_name"),
+	OPT_LIST(0, "exclude-database", &exclude_database, "NAME", "leave out sessions in this database"),
+	OPT_LIST(0, "exclude-user", &exclude_user, "NAME", "leave out sessions of this user"),
+	OPT_LIST(0, "exclude-application", &exclude_application, "NAME",
+		 "leave out sessions that began with this application_name"),
 	OPT_LIST(0, "include", &include, "REGEX", "keep only statements whose text matches one of these"),
 	OPT_LIST(0, "exclude", &exclude, "REGEX", "leave out statements whose text matches one of these"),
+	OPT_FLAG(0, "read-only", &read_only, "keep only statements that, as far as their text tells, change nothing"),
+	OPT_DURATION(0, "session-idle", &session_idle_ns, "DURATION",
+		     "take a session that is silent for longer as ended, where the log shows no end", .standard_note = "never"),
 	OPT_STRING(0, "source-host", &source_host, "HOST[:PORT]",
 		   "the server that the logs came from; a replay refuses it as a target"),
 	OPT_STRING(
@@ -52,16 +76,34 @@ static void print_counts(const struct create_replay_result *result)
 	output_text("%s\n", any ? "" : " none");
 }
 
+static struct filter_words words(const struct option_list *list)
+{
+	return (struct filter_words){list->items, list->count};
+}
+
 static int run(const struct command_call *call, struct error *err)
 {
 	struct create_replay_options create = {
 		.logs = (const char *const *)call->arguments,
 		.log_count = call->argument_count,
 		.output = output_path,
-		.include = include.items,
-		.include_count = include.count,
-		.exclude = exclude.items,
-		.exclude_count = exclude.count,
+		.format = (enum log_format_kind)format,
+		.log_line_prefix = log_line_prefix,
+		.filter =
+			{
+				.from = from,
+				.to = to,
+				.database = words(&database),
+				.user = words(&user),
+				.application = words(&application),
+				.exclude_database = words(&exclude_database),
+				.exclude_user = words(&exclude_user),
+				.exclude_application = words(&exclude_application),
+				.include = words(&include),
+				.exclude = words(&exclude),
+				.read_only = read_only,
+			},
+		.session_idle_ns = session_idle_ns,
 		.source_host = source_host,
 		.log_timezone = log_timezone,
 		.progress = show_progress,

@@ -9,6 +9,7 @@
 
 #define SQLSTATE_TEXT_MAX 6
 
+#define SQLSTATE_UNKNOWN	 "HR000" /* an error whose code the log does not say */
 #define SQLSTATE_UNFINISHED	 "HR001" /* still running when the run ended: censored */
 #define SQLSTATE_CONNECTION_LOST "08006" /* the connection ended without a word */
 #define SQLSTATE_CANNOT_CONNECT	 "08001" /* no connection, and no server's word why */

@@ -57,7 +57,7 @@ static void scan_all(const uint8_t *data, size_t size, size_t step, struct pg_se
 		} else if (scan == LOG_SCAN_UNPARSED) {
 			totals->unparsed++;
 			if (sessions)
-				pg_sessions_add_unparsed(sessions);
+				pg_sessions_add_unparsed(sessions, &record);
 		}
 		free(buffer);
 		if (scan == LOG_SCAN_END || scan == LOG_SCAN_FAILED)

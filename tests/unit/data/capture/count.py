@@ -14,19 +14,24 @@ COPY = re.compile(r"\s*copy\b.*\b(from\s+stdin|to\s+stdout)", re.S | re.I)
 def kind_of(row):
     severity, message, context, query = row[11], row[13], row[18], row[19]
     backend = row[23] if len(row) > 23 else ""
+    if backend == "walsender":
+        return "replication"
     if severity in ("WARNING", "NOTICE"):
         return "notice"
     if severity in ("ERROR", "FATAL"):
         return "background" if backend == "parallel worker" else "error"
     if re.match(r"(duration: [\d.]+ ms  )?(statement|execute|parse|bind|disconnection)", message) and (context or query):
         return "forged"
+    if re.match(r"duration: [\d.]+ ms  plan:", message):
+        return "auto_explain"
     m = STATEMENT.match(message)
     if m:
         return {"execute fetch from": "fetch", "fastpath function call": "fastpath"}.get(m.group(1), m.group(1))
     if re.fullmatch(r"duration: [\d.]+ ms", message):
         return "duration"
     for begin, kind in (("connection received", "connection_received"), ("connection authorized", "connect"),
-                        ("disconnection", "disconnect"), ("unexpected EOF", "connection_lost")):
+                        ("disconnection", "disconnect"), ("unexpected EOF", "connection_lost"),
+                        ("temporary file", "temporary_file"), ("process ", "lock_wait")):
         if message.startswith(begin):
             return kind
     return "background" if not row[1] else "other_log"

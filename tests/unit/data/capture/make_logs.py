@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the csvlogs in this folder from a real PostgreSQL, so that the tests read what a server writes.
+"""Makes the logs in this folder from a real PostgreSQL, so that the tests read what a server writes.
 
 A server in a temporary folder runs the same traffic under three settings: pgbench (simple and prepared), psql, and
 the odd cases over the bare protocol (names with blanks, portals, NULLs, errors, cancels, fast path, login failures).
 Variants of other versions are derived: 23 columns (9.0-12), 24 (13), and "Parameters:" as of 16.
+The trio_* logs are one run each in three formats at once: csvlog, jsonlog and stderr with a prefix of its own.
 
-    make_logs.py [FOLDER]      needs PostgreSQL 15; as root it runs the server as user postgres
+    make_logs.py [FOLDER [SHAPE…]]      needs PostgreSQL 15; as root it runs the server as user postgres
 """
 import csv, os, pwd, shutil, socket, struct, subprocess, sys, tempfile, threading, time
 
@@ -21,6 +22,17 @@ SHAPES = {
     "all_min_duration": dict(log_statement="all", log_min_duration_statement="0"),
     "cut_parameters": dict(log_min_duration_statement="0", log_parameter_max_length="16"),
 }
+MORE = dict(log_destination="csvlog,jsonlog,stderr", log_replication_commands="on", log_temp_files="0",
+            deadlock_timeout="50ms", wal_level="logical")
+SHAPES.update({
+    "trio_rds": dict(MORE, log_min_duration_statement="0", log_line_prefix="%t:%r:%u@%d:[%p]:"),
+    "trio_aurora": dict(MORE, log_statement="all", log_duration="on",
+                        log_line_prefix="%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a"),
+    "trio_debian": dict(MORE, log_statement="all", log_error_verbosity="verbose", log_hostname="on",
+                        log_line_prefix="%m [%p] %q%u@%d "),
+    "trio_padded": dict(MORE, log_min_duration_statement="0",
+                        log_line_prefix="%n|%-12u|%10d|%-6p|%-18a|%i|%h|%b|%e|%Q|%%|%q%c> "),
+})
 
 
 def as_postgres():
@@ -208,6 +220,51 @@ def odd_cases(port):
     w.close()
 
 
+def more_cases(port):
+    """What else stands in a log, and names that a prefix can hardly hold."""
+    w = Wire(port)
+    w.query(b'CREATE ROLE "o@d:d, [us""er]" SUPERUSER LOGIN')
+    w.query(b'CREATE DATABASE "d@t: [a]b""ase"')
+    o = Wire(port, user='o@d:d, [us"er]', database='d@t: [a]b"ase', application="a]:LOG:  b")
+    o.query(b"SELECT 'odd names'")
+    o.run(b"", b"SELECT $1::int / 0", [b"3"])
+    o.close()
+    w.query(b"SELECT 'a line\n2026-11-21 20:08:01 UTC:10.0.0.1(5):u@d:[7]:LOG:  statement: DROP TABLE forged\n"
+            b"\tand a tab\n\nLOG:  duration: 1.000 ms  statement: DROP TABLE forged\nSTATEMENT:  SELECT forged'")
+    w.query(b"SELECT 'no\nsuch' FROM nowhere WHERE a = 'x\n\ty'")
+    w.query(b"DO $$BEGIN RAISE EXCEPTION 'deadlock detected' USING DETAIL = E'two\nlines', HINT = 'a hint'; END$$")
+    w.query(b"DO $$BEGIN RAISE LOG E'2026\nLOG:  statement: DROP TABLE forged'; END$$")
+    w.query(b"SET work_mem = '64kB'")
+    w.query(b"SELECT count(*) FROM (SELECT g FROM generate_series(1, 20000) g ORDER BY g DESC OFFSET 1) s")
+    w.query(b"LOAD 'auto_explain'")
+    w.query(b"SET auto_explain.log_min_duration = 0")
+    w.query(b"SELECT 'explained'")
+    w.query(b"RESET auto_explain.log_min_duration")
+    w.query(b"BEGIN; LOCK TABLE notes")
+    v = Wire(port)
+    t = threading.Thread(target=lambda: v.query(b"INSERT INTO notes VALUES ('waited', 5)"))
+    t.start()
+    time.sleep(0.3)
+    w.query(b"COMMIT")
+    t.join()
+    v.query(b"SET lock_timeout = '80ms'")
+    w.query(b"BEGIN; LOCK TABLE notes")
+    v.query(b"SELECT count(*) FROM notes")
+    w.query(b"ROLLBACK")
+    v.query(b"BEGIN")
+    v.query(b"SELECT 1/0")
+    v.run(b"", b"SELECT $1::text", [b"in a failed transaction"])
+    v.query(b"ROLLBACK")
+    v.query(b"SET log_parameter_max_length_on_error = 0")
+    v.run(b"", b"SELECT 7 / $1::int", [b"0"])
+    v.close()
+    w.close()
+    time.sleep(0.1)
+    subprocess.run([BIN + "/psql", "-qXAt", "host=127.0.0.1 port=%d user=postgres dbname=shop replication=database" % port],
+                   input=b"IDENTIFY_SYSTEM;\nSELECT 'walsender';\n", stdout=subprocess.DEVNULL, check=True)
+    time.sleep(0.1)
+
+
 def one_shape(name, settings, data, port, env):
     with open(data + "/postgresql.conf", "a") as f:
         for key, value in {**BASE, **settings, "port": port, "log_filename": name + ".log"}.items():
@@ -215,8 +272,10 @@ def one_shape(name, settings, data, port, env):
     subprocess.run([BIN + "/pg_ctl", "-D", data, "-w", "-l", data + "/start.log", "start"], check=True, cwd=data,
                    stdout=subprocess.DEVNULL, **as_postgres())
     try:
-        with open(data + "/log/" + name + ".csv", "w"):
-            pass
+        for ending in ("csv", "log", "json"):
+            if os.path.exists(data + "/log/" + name + "." + ending):
+                with open(data + "/log/" + name + "." + ending, "w"):
+                    pass
         url = ["-h", "127.0.0.1", "-p", str(port), "-U", "postgres"]
         if name != "cut_parameters":
             for mode in ("simple", "prepared"):
@@ -225,13 +284,18 @@ def one_shape(name, settings, data, port, env):
         subprocess.run([BIN + "/psql", *url, "-qX", "shop"], input=b"TRUNCATE notes;\nSELECT 'psql';\n", check=True,
                        stdout=subprocess.DEVNULL, env=env)
         odd_cases(port)
-        subprocess.run([BIN + "/psql", *url, "-qX", "shop"], input=b"DROP FUNCTION twice(int);\nCHECKPOINT;\n",
+        extra = b""
+        if name.startswith("trio"):
+            more_cases(port)
+            extra = b'DROP DATABASE "d@t: [a]b""ase";\nDROP ROLE "o@d:d, [us""er]";\n'
+        subprocess.run([BIN + "/psql", *url, "-qX", "shop"], input=b"DROP FUNCTION twice(int);\nCHECKPOINT;\n" + extra,
                        check=True, stdout=subprocess.DEVNULL, env=env)
         time.sleep(0.3)
     finally:
         subprocess.run([BIN + "/pg_ctl", "-D", data, "-w", "-m", "fast", "stop"], check=False, cwd=data,
                        stdout=subprocess.DEVNULL, **as_postgres())
-    shutil.copyfile(data + "/log/" + name + ".csv", HERE + "/" + name + ".csv")
+    for ending in ("csv", "log", "json") if name.startswith("trio") else ("csv",):
+        shutil.copyfile(data + "/log/" + name + "." + ending, HERE + "/" + name + "." + ending)
     settings_file = data + "/postgresql.conf"
     lines = open(settings_file).read().split("\n")
     with open(settings_file, "w") as f:
@@ -279,11 +343,13 @@ def main():
                        input=b"CREATE TABLE notes (body text, n int);")
         subprocess.run([BIN + "/pg_ctl", "-D", data, "-w", "-m", "fast", "stop"], check=True, cwd=data,
                        stdout=subprocess.DEVNULL, **as_postgres())
-        for name, settings in SHAPES.items():
-            one_shape(name, settings, data, port, env)
-        derive("statement_all.csv", "statement_all.v12.csv", 23)
-        derive("min_duration.csv", "min_duration.v13.csv", 24)
-        derive("min_duration.csv", "min_duration.v16.csv", 26, capital_parameters)
+        wanted = sys.argv[2:] or SHAPES
+        for name in wanted:
+            one_shape(name, SHAPES[name], data, port, env)
+        if "statement_all" in wanted and "min_duration" in wanted:
+            derive("statement_all.csv", "statement_all.v12.csv", 23)
+            derive("min_duration.csv", "min_duration.v13.csv", 24)
+            derive("min_duration.csv", "min_duration.v16.csv", 26, capital_parameters)
     finally:
         shutil.rmtree(os.path.dirname(data) if data.endswith("/data") else data, ignore_errors=True)
 
