@@ -153,11 +153,14 @@ static void reload_relations(struct runner *runner)
 	(void)relation_table_load(&runner->measure.relations, runner->run.probe, &ignored);
 }
 
-static void roll_back(struct runner *runner)
+/* Returns when it was done, on clock_mono_ns(). */
+static int64_t roll_back(struct runner *runner)
 {
 	if (PQstatus(runner->run.conn) == CONNECTION_OK && in_transaction(runner))
 		(void)run_own(runner, "ROLLBACK");
+	int64_t done_ns = clock_mono_ns();
 	reload_relations(runner);
+	return done_ns;
 }
 
 static bool needs_no_transaction(const struct statement_result *result)
@@ -243,16 +246,17 @@ static enum statement_outcome run_statement(struct runner *runner, const struct 
 		runner->ledger->start_ns = statement->start_ns;
 	record_result(statement, &result);
 	measure_after(runner, statement, manner, outcome, from->sql);
-	if (outcome == STATEMENT_OK && manner == MANNER_WRAPPED && !in_block)
+	int64_t transaction_end_ns = result.end_ns; /* of a statement that ended it itself */
+	if (outcome == STATEMENT_OK && manner == MANNER_WRAPPED && !in_block) {
 		outcome = commit(runner, statement, &place);
+		transaction_end_ns = clock_mono_ns();
+	}
 	if (outcome != STATEMENT_OK)
-		roll_back(runner);
+		transaction_end_ns = roll_back(runner);
 	if (manner == MANNER_CONTROL && outcome == STATEMENT_OK && in_block && !in_transaction(runner))
 		reload_relations(runner); /* COMMIT or ROLLBACK of the file's */
-	if (!in_transaction(runner)) {
-		bool alone = manner != MANNER_WRAPPED && runner->first_statement + 1 == runner->ledger->statement_count;
-		end_transaction(runner, alone ? statement->end_ns : since_t0(runner, clock_mono_ns()));
-	}
+	if (!in_transaction(runner))
+		end_transaction(runner, since_t0(runner, transaction_end_ns));
 	int64_t wal_after = wal_position(runner);
 	if (wal_before >= 0 && wal_after >= wal_before)
 		statement->wal_bytes = wal_after - wal_before;
@@ -301,8 +305,7 @@ static void run_all(struct runner *runner)
 	if (in_transaction(runner)) {
 		if (outcome == STATEMENT_OK)
 			log_warn("the migration's files end inside a transaction: it is rolled back, as psql does");
-		roll_back(runner);
-		end_transaction(runner, since_t0(runner, clock_mono_ns()));
+		end_transaction(runner, since_t0(runner, roll_back(runner)));
 	}
 }
 

@@ -167,6 +167,8 @@ static void test_block(void **state)
 		assert_int_equal(ledger.statements[i].transaction_end_ns, end_ns);
 	assert_int_equal(find_lock(3, "public.big")->released_ns, end_ns);
 	assert_true(end_ns - find_lock(3, "public.big")->acquired_ns > 100 * NS_PER_MS);
+	/* … and not to the end of what is looked up after it. */
+	assert_int_equal(end_ns, ledger.statements[7].end_ns);
 	assert_true(ledger.statements[8].start_ns > end_ns);
 	assert_int_equal(ledger.statements[8].lock_count, 0);
 	assert_int_equal(pg_server_ask(&server, "SELECT count(*) FROM pg_class WHERE relname = 'young'"), 1);
