@@ -14,13 +14,16 @@ static bool scrub_range(char *begin, const char *end)
 	return any;
 }
 
-/* scheme://user:PASSWORD@host: the last '@' before the path ends it, as a password may hold one that is not escaped. */
+/*
+ * scheme://user:PASSWORD@host: the last '@' before the path ends it, as a password may hold one that is not escaped, or
+ * a '?' or '#': to libpq only '@' and '/' end it.
+ */
 static bool scrub_authority(char *text)
 {
 	bool any = false;
 	for (char *scheme = strstr(text, "://"); scheme; scheme = strstr(scheme + 3, "://")) {
 		char *authority = scheme + 3;
-		char *end = authority + strcspn(authority, "/?# \t\n");
+		char *end = authority + strcspn(authority, "/ \t\n");
 		char *at = NULL;
 		for (char *c = authority; c < end; c++) {
 			if (*c == '@')

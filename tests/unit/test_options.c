@@ -291,6 +291,7 @@ static void test_secrets(void **state)
 	} cases[] = {
 		{"postgresql://me:pw@host/db", "postgresql://me:xx@host/db"},
 		{"--baseline=postgresql://me:p@w@host:5/db", "--baseline=postgresql://me:xxx@host:5/db"},
+		{"postgresql://me:p?w#x@host/db", "postgresql://me:xxxxx@host/db"},
 		{"postgresql://host/db?user=me&password=abc&sslmode=require",
 		 "postgresql://host/db?user=me&password=xxx&sslmode=require"},
 		{"postgresql://host:5432/db", "postgresql://host:5432/db"},
