@@ -290,8 +290,8 @@ static int start_all(struct rehearsal *r, struct error *err)
 	if (rc == 0)
 		rc = start_migration(r, err);
 	for (int i = 0; rc == 0 && i < r->lane_count; i++) {
+		r->lane_started[i] = true; /* in part, when it fails: some of its threads are to be waited for */
 		rc = lane_start(r->lanes[i], r->t0_ns, err);
-		r->lane_started[i] = rc == 0;
 	}
 	return rc;
 }
