@@ -23,7 +23,25 @@ struct fidelity_figure {
 	double unfit;
 	enum fidelity_grade grade;
 };
-#define FIDELITY_FIGURES 6
+#define FIDELITY_FIGURES 8
+
+/* Items that a lane sent, and how many of them in time. */
+struct fidelity_punctual {
+	uint64_t sent;
+	uint64_t within_1ms;
+	uint64_t within_10ms;
+};
+
+/*
+ * Whether the machine is fast enough shows before the migration. From then on the migration itself may overload a
+ * machine that both clones and the harness share; that takes from what can be said of latencies, and nothing from a
+ * lock.
+ */
+enum fidelity_span {
+	FIDELITY_BEFORE, /* all of it without a migration */
+	FIDELITY_SINCE,
+	FIDELITY_SPANS
+};
 
 struct fidelity_divergence;
 
@@ -31,9 +49,7 @@ struct fidelity {
 	/* counted by add */
 	uint64_t items;
 	uint64_t statements; /* that both lanes sent */
-	uint64_t sent[JUDGE_LANES];
-	uint64_t within_1ms[JUDGE_LANES];
-	uint64_t within_10ms[JUDGE_LANES];
+	struct fidelity_punctual punctual[FIDELITY_SPANS][JUDGE_LANES];
 	uint64_t order_violations;
 	uint64_t unaccounted;
 	uint64_t connects;
@@ -51,6 +67,7 @@ struct fidelity {
 	struct fidelity_figure figures[FIDELITY_FIGURES];
 	enum fidelity_grade grade;
 	char reason[512]; /* why it is unfit, "" when it is not */
+	char late[256];	  /* how far the harness fell behind while the migration ran, "" when it did not */
 };
 
 void fidelity_init(struct fidelity *fidelity, uint32_t sessions);

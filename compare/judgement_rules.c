@@ -346,6 +346,9 @@ void judgement_decide(struct judgement *j)
 	} else if (j->blind) {
 		j->outcome = VERDICT_CANNOT_TELL;
 		j->reason = capitalized(j->blind);
+	} else if (*j->fidelity.late) {
+		j->outcome = VERDICT_CANNOT_TELL;
+		j->reason = capitalized(j->fidelity.late);
 	} else if (j->strict && undecided) {
 		j->outcome = VERDICT_CANNOT_TELL;
 		j->reason = mem_strdup("Some statements ran too seldom, or too unevenly, to be told apart from noise.");

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
@@ -290,6 +291,19 @@ void worker_submit_cancel(struct worker *worker, struct driver_cancel *cancel)
 	canceller_submit(worker->canceller, cancel);
 }
 
+/*
+ * A busy machine should delay its servers before it delays us: a thread that sleeps until an item is due must run when
+ * it is. Where we may (root, or a limit that allows it) that is a real-time priority; not when everything is due at
+ * once, for then we never sleep and would take a core from the servers.
+ */
+static void raise_priority(const struct worker *worker)
+{
+	struct sched_param real_time = {.sched_priority = 1};
+	if (worker->options->schedule->options.speed <= 0 ||
+	    pthread_setschedparam(pthread_self(), SCHED_RR, &real_time) != 0)
+		(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
+}
+
 static void *run_worker(void *context)
 {
 	struct worker *worker = context;
@@ -298,9 +312,7 @@ static void *run_worker(void *context)
 	struct rusage usage;
 	/* The default slack of 50 us would add to every item's lag. */
 	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-	/* Where we may (root, or a limit that allows it): a busy machine should delay its servers before it delays us.
-	 */
-	(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
+	raise_priority(worker);
 	set_up_events(worker, &timer, &tick);
 	(void)event_base_dispatch(worker->base);
 	(void)event_del(&timer);

@@ -368,14 +368,65 @@ static void test_one_lane_is_a_usage_error(void **state)
 	assert_int_equal(verdict_judge("/nonexistent", NULL, &verdict, &err), -ERR_DATA);
 }
 
+/* Like add_traffic(), but the baseline's items of odd sessions are sent 15 ms late: half of the lane. */
+static void add_late_traffic(struct support_run *run, int64_t start_ns, int64_t end_ns)
+{
+	struct support_outcome late = quick;
+	late.lag_ns = 15 * SUPPORT_MS;
+	for (int64_t t = start_ns; t < end_ns; t += 100 * SUPPORT_MS) {
+		for (uint32_t s = 0; s < SESSIONS; s++)
+			support_run_add(run, t + s * 10 * SUPPORT_MS, s, ORDERS, NULL, s % 2 ? late : quick, quick);
+	}
+}
+
+/* A slow machine shows before the migration: nothing can be judged. */
+static void test_a_late_harness_is_invalid(void **state)
+{
+	(void)state;
+	struct support_run *run = support_run_new(SESSIONS);
+	add_late_traffic(run, 100 * SUPPORT_MS, 20 * SUPPORT_S);
+	struct verdict *verdict = judge(run, 20 * SUPPORT_S);
+	assert_outcome(verdict, VERDICT_INVALID);
+	assert_reason_has(verdict, "too slow");
+	verdict_free(verdict);
+	support_run_free(run);
+}
+
+/* A machine that only the migration overloads: what it locked is told, and if it locked nothing, nothing can be told.
+ */
+static void test_an_overload_by_the_migration(void **state)
+{
+	(void)state;
+	for (int with_stall = 0; with_stall <= 1; with_stall++) {
+		struct support_run *run = support_run_new(SESSIONS);
+		add_traffic(run, 100 * SUPPORT_MS, 10 * SUPPORT_S, ORDERS);
+		add_late_traffic(run, 13 * SUPPORT_S, 20 * SUPPORT_S);
+		support_run_migrate(run, "ALTER TABLE orders ALTER total TYPE numeric(?,?)", "public.orders",
+				    "AccessExclusiveLock", 10 * SUPPORT_S, 12 * SUPPORT_S);
+		if (with_stall) {
+			struct support_outcome blocked = {.service_ns = 1990 * SUPPORT_MS, .rows = 1};
+			support_run_add(run, 10 * SUPPORT_S + 10 * SUPPORT_MS, 0, ORDERS, NULL, quick, blocked);
+			support_run_wait(run, SUPPORT_MIGRATING_PID(0), "public.orders", "AccessShareLock",
+					 10 * SUPPORT_S + 10 * SUPPORT_MS, 12 * SUPPORT_S - 5 * SUPPORT_MS,
+					 SUPPORT_MIGRATION_PID);
+		}
+		struct verdict *verdict = judge(run, 20 * SUPPORT_S);
+		assert_outcome(verdict, with_stall ? VERDICT_HURTS : VERDICT_CANNOT_TELL);
+		assert_reason_has(verdict, with_stall ? "public.orders" : "overloaded");
+		verdict_free(verdict);
+		support_run_free(run);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_migration_is_clear),	  cmocka_unit_test(test_stall_hurts),
-		cmocka_unit_test(test_amplifier_and_root),	  cmocka_unit_test(test_exposure_is_clear),
-		cmocka_unit_test(test_blind_sampler_cannot_tell), cmocka_unit_test(test_failed_migration_hurts),
-		cmocka_unit_test(test_schema_break_hurts),	  cmocka_unit_test(test_index_rebuilt_hurts),
-		cmocka_unit_test(test_unfit_runs_are_invalid),	  cmocka_unit_test(test_one_lane_is_a_usage_error),
+		cmocka_unit_test(test_no_migration_is_clear),	     cmocka_unit_test(test_a_late_harness_is_invalid),
+		cmocka_unit_test(test_an_overload_by_the_migration), cmocka_unit_test(test_stall_hurts),
+		cmocka_unit_test(test_amplifier_and_root),	     cmocka_unit_test(test_exposure_is_clear),
+		cmocka_unit_test(test_blind_sampler_cannot_tell),    cmocka_unit_test(test_failed_migration_hurts),
+		cmocka_unit_test(test_schema_break_hurts),	     cmocka_unit_test(test_index_rebuilt_hurts),
+		cmocka_unit_test(test_unfit_runs_are_invalid),	     cmocka_unit_test(test_one_lane_is_a_usage_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
