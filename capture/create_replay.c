@@ -1,6 +1,7 @@
 /*
- * From logs to a replay file: see create_replay.h. The files' records come merged into sessions, whose items the sorter brings into the order of their times. Only then is it known
- * which parameters a limit has cut, so those items are left out on the way from the sorter to the file.
+ * From logs to a replay file: see create_replay.h. The files' records come merged into sessions, whose items the sorter
+ * brings into the order of their times. Only then is it known which parameters a limit has cut, so those items are left
+ * out on the way from the sorter to the file.
  */
 #include "create_replay.h"
 
@@ -9,8 +10,10 @@
 #include "log_merge.h"
 #include "mem.h"
 #include "pg_session.h"
+#include "work_ring.h"
 
 #define PROGRESS_EVERY 16384 /* records */
+#define THREADS_MAX    4
 
 struct job {
 	const struct create_replay_options *options;
@@ -48,6 +51,7 @@ static int read_records(struct job *job, struct error *err)
 		}
 		struct log_record record;
 		int rc = log_merge_next(job->merge, &record, err);
+		text_table_offer(job->texts, rc == LOG_READ_RECORD ? record.split : NULL);
 		if (rc == LOG_READ_RECORD)
 			rc = pg_sessions_add(job->sessions, &record, err);
 		else if (rc == LOG_READ_UNPARSED)
@@ -221,12 +225,13 @@ static int start(struct job *job, struct error *err)
 	job->texts = text_table_new(job->writer);
 	job->sorter =
 		item_sorter_new(options->output, options->sort_memory ? options->sort_memory : ITEM_SORTER_MEMORY);
-	struct pg_session_options sessions = {.texts = job->texts,
-					      .sorter = job->sorter,
-					      .filter = job->filter,
-					      .idle_ns = options->session_idle_ns};
+	struct pg_session_options sessions = {
+		.texts = job->texts, .sorter = job->sorter, .filter = job->filter, .idle_ns = options->session_idle_ns};
 	job->sessions = pg_sessions_new(&sessions);
 	job->merge = log_merge_new(&job->sources, job->zone, job->writer);
+	unsigned threads = options->threads ? options->threads : work_ring_usual_threads(THREADS_MAX);
+	log_merge_use_threads(job->merge, threads, options->block_bytes);
+	replay_writer_use_threads(job->writer, threads);
 	return 0;
 }
 
@@ -242,6 +247,8 @@ int create_replay(const struct create_replay_options *options, struct create_rep
 	result->elapsed_ns = clock_mono_ns() - start_ns;
 	if (rc == 0) {
 		json_t *capture = create_replay_result_json(result, options->source_host);
+		/* The same logs make the same file, byte by byte. */
+		json_object_del(capture, "elapsed_s");
 		rc = replay_writer_commit(job.writer, capture, err);
 		json_decref(capture);
 	} else if (job.writer) {

@@ -50,8 +50,9 @@ static int read_time(const char *option, const char *text, struct log_zone *zone
 {
 	if (!text || log_zone_parse_given(zone, text, out_ns))
 		return 0;
-	return error_set(err, ERR_USAGE, "%s %s: a time such as 2026-11-21T20:08:00Z or \"2026-11-21 20:08:00\" is meant",
-			 option, text);
+	return error_set(err, ERR_USAGE,
+			 "%s %s: a time such as 2026-11-21T20:08:00Z or \"2026-11-21 20:08:00\" is meant", option,
+			 text);
 }
 
 int log_filter_open(const struct log_filter_options *options, struct log_zone *zone, struct log_filter **out,

@@ -24,7 +24,7 @@ struct log_parser {
 };
 
 static const char *const usual_prefixes[] = {
-	"%t:%r:%u@%d:[%p]:",			 /* RDS */
+	"%t:%r:%u@%d:[%p]:",			   /* RDS */
 	"%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a", /* Aurora from 16 on */
 	"%m:%r:%u@%d:[%p]:",
 	"%m [%p] %q%u@%d ", /* Debian */

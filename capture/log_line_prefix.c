@@ -101,8 +101,8 @@ int log_line_prefix_init(struct log_line_prefix *prefix, const char *text, struc
 		return error_set(err, ERR_USAGE,
 				 "the log_line_prefix \"%s\" has no time: one of %%m, %%n and %%t is needed", text);
 	if (!has(prefix, "pc"))
-		return error_set(err, ERR_USAGE,
-				 "the log_line_prefix \"%s\" names no process: %%p or %%c is needed", text);
+		return error_set(err, ERR_USAGE, "the log_line_prefix \"%s\" names no process: %%p or %%c is needed",
+				 text);
 	return 0;
 }
 
@@ -113,10 +113,11 @@ static bool read_severity(struct span text, struct prefix_match *match)
 	static const struct {
 		const char *word;
 		bool secondary;
-	} words[] = {{"LOG", false},	  {"ERROR", false},  {"FATAL", false},	{"PANIC", false},    {"WARNING", false},
-		     {"NOTICE", false},	  {"INFO", false},   {"DEBUG", false},	{"DEBUG1", false},   {"DEBUG2", false},
-		     {"DEBUG3", false},	  {"DEBUG4", false}, {"DEBUG5", false}, {"DETAIL", true},    {"HINT", true},
-		     {"QUERY", true},	  {"CONTEXT", true}, {"LOCATION", true}, {"STATEMENT", true}, {"BACKTRACE", true}};
+	} words[] = {{"LOG", false},	 {"ERROR", false},   {"FATAL", false},	  {"PANIC", false},
+		     {"WARNING", false}, {"NOTICE", false},  {"INFO", false},	  {"DEBUG", false},
+		     {"DEBUG1", false},	 {"DEBUG2", false},  {"DEBUG3", false},	  {"DEBUG4", false},
+		     {"DEBUG5", false},	 {"DETAIL", true},   {"HINT", true},	  {"QUERY", true},
+		     {"CONTEXT", true},	 {"LOCATION", true}, {"STATEMENT", true}, {"BACKTRACE", true}};
 	size_t limit = text.len < SEVERITY_MAX ? text.len : SEVERITY_MAX;
 	const char *colon = limit ? memchr(text.p, ':', limit) : NULL;
 	if (!colon || colon == text.p || text.len - (size_t)(colon - text.p) < 3 || colon[1] != ' ' || colon[2] != ' ')

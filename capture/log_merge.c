@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #define SLOTS	     4
+#define THREADED_MAX 2 /* files that are read with threads at once */
 #define SLOT_NS	     (10 * NS_PER_S)
 #define SLOT_SIZE    ((size_t)1024) /* entries at first */
 #define NO_TIME	     INT64_MIN
@@ -43,11 +44,13 @@ struct log_merge {
 	struct stream *streams;
 	size_t count;
 	size_t capacity;
-	size_t given; /* whose head was given out: it is read on at the next call. SIZE_MAX for none */
+	size_t given;	   /* whose head was given out: it is read on at the next call. SIZE_MAX for none */
 	int64_t closed_ns; /* the last time of a file that has ended */
 	struct slot slots[SLOTS];
 	int64_t done_text_bytes;
 	int64_t done_file_bytes;
+	unsigned threads; /* 0: none but the caller's */
+	size_t block_bytes;
 };
 
 /* ---- what was seen ---- */
@@ -160,6 +163,12 @@ void log_merge_free(struct log_merge *merge)
 	free(merge);
 }
 
+void log_merge_use_threads(struct log_merge *merge, unsigned threads, size_t block_bytes)
+{
+	merge->threads = threads;
+	merge->block_bytes = block_bytes;
+}
+
 static void close_stream(struct log_merge *merge, size_t index)
 {
 	struct stream *stream = &merge->streams[index];
@@ -197,6 +206,9 @@ static int open_next(struct log_merge *merge, struct error *err)
 	int rc = log_reader_open(source->path, row, source->format, merge->zone, &stream->reader, err);
 	if (rc < 0)
 		return rc;
+	/* Many files side by side would each hold blocks: those that come late do without. */
+	if (merge->threads > 0 && merge->count < THREADED_MAX)
+		log_reader_use_threads(stream->reader, merge->threads, merge->block_bytes);
 	merge->count++;
 	return advance(merge, merge->count - 1, err);
 }

@@ -18,6 +18,8 @@ struct log_merge;
 /* Sources and zone stay the caller's; each file opened gets a row of the writer's source table. */
 struct log_merge *log_merge_new(const struct log_sources *sources, struct log_zone *zone, struct replay_writer *writer);
 void log_merge_free(struct log_merge *merge);
+/* Before the first record: files are read with so many threads (log_reader_use_threads()). */
+void log_merge_use_threads(struct log_merge *merge, unsigned threads, size_t block_bytes);
 /* An enum log_read or LOG_READ_DUPLICATE, or negative. The record is valid until the next call. */
 int log_merge_next(struct log_merge *merge, struct log_record *record, struct error *err);
 /* Of all files so far: bytes of log text, and of the files themselves. */

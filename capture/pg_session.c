@@ -9,7 +9,7 @@
 #include "clock.h"
 #include "mem.h"
 
-#define PENDING_KEEP ((size_t)64 * 1024) /* a session keeps no more memory than this between items */
+#define PENDING_KEEP	  ((size_t)64 * 1024) /* a session keeps no more memory than this between items */
 #define CONNECT_BEFORE_NS NS_PER_S
 
 struct pg_sessions *pg_sessions_new(const struct pg_session_options *options)
@@ -54,10 +54,12 @@ struct span pg_session_intern(struct pg_sessions *sessions, struct span text)
 }
 
 /* "10.0.0.1:5432" without the port; an IPv6 address is logged without brackets, its port behind the last colon. */
-static struct span client_address(const struct log_record *record)
+static struct span client_address(const struct session *session, const struct log_record *record)
 {
-	struct span client = record->client;
-	const char *colon = client.len && !record->client_bare ? memrchr(client.p, ':', client.len) : NULL;
+	bool known = record->client.len > 0;
+	struct span client = known ? record->client : session->client;
+	bool bare = known ? record->client_bare : session->client_bare;
+	const char *colon = client.len && !bare ? memrchr(client.p, ':', client.len) : NULL;
 	return colon ? (struct span){client.p, (size_t)(colon - client.p)} : client;
 }
 
@@ -166,7 +168,7 @@ static void add_row(struct pg_sessions *sessions, struct session *session, const
 	sessions->rows[session->row] = (struct session_row){
 		.user = pg_session_intern(sessions, record->user),
 		.database = pg_session_intern(sessions, record->database),
-		.client = pg_session_intern(sessions, client_address(record)),
+		.client = pg_session_intern(sessions, client_address(session, record)),
 	};
 	learn_application(sessions, session, record);
 }

@@ -51,8 +51,7 @@ static bool continues(const struct pg_sessions *sessions, const struct session *
 	if (idle_ns > 0 && gap_ns > idle_ns)
 		return false;
 	/* Behind its end only what is written in ending: all else is a session whose beginning was not logged. */
-	return !session->ended || event->kind == PG_EVENT_DISCONNECT ||
-	       (event->kind == PG_EVENT_ERROR && event->fatal);
+	return !session->ended || event->kind == PG_EVENT_DISCONNECT || (event->kind == PG_EVENT_ERROR && event->fatal);
 }
 
 static struct session *add_session(struct pg_sessions *sessions, const struct log_record *record)
@@ -86,9 +85,11 @@ static void learn(struct pg_sessions *sessions, struct session *session, const s
 		session->user = pg_session_intern(sessions, record->user);
 	if (record->database.len > 0 && session->database.len == 0)
 		session->database = pg_session_intern(sessions, record->database);
-	if (record->client.len > 0 && session->client.len == 0)
-		session->client = (struct span){
-			arena_copy(&sessions->permanent, record->client.p, record->client.len), record->client.len};
+	if (record->client.len > 0 && session->client.len == 0) {
+		session->client = (struct span){arena_copy(&sessions->permanent, record->client.p, record->client.len),
+						record->client.len};
+		session->client_bare = record->client_bare;
+	}
 	if (session->session_start_s == 0)
 		session->session_start_s = record->session_start_s;
 }
@@ -112,7 +113,8 @@ int pg_session_find(struct pg_sessions *sessions, const struct log_record *recor
 			return rc;
 		session = add_session(sessions, record);
 	}
-	if (!session->has_id || (event->kind == PG_EVENT_CONNECT && sessions->options.filter))
+	if (!session->has_id || event->kind == PG_EVENT_RECEIVED ||
+	    (event->kind == PG_EVENT_CONNECT && sessions->options.filter))
 		learn(sessions, session, record);
 	*out = session;
 	return 0;

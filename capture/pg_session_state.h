@@ -48,9 +48,10 @@ struct session {
 	UT_hash_handle hh_pid;
 	struct span id;
 	uint32_t pid;
-	uint32_t row;		      /* UINT32_MAX: no item yet */
-	bool has_id;		      /* the log gave it one; else it is known by pid and what follows */
-	struct span user, database, client; /* as last seen, of sessions without an id */
+	uint32_t row;			    /* UINT32_MAX: no item yet */
+	bool has_id;			    /* the log gave it one; else it is known by pid and what follows */
+	struct span user, database, client; /* as seen first; of sessions with an id the client alone */
+	bool client_bare;
 	int64_t session_start_s;
 	bool ended;
 	bool statements; /* has done more than connect */

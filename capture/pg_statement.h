@@ -37,9 +37,9 @@ struct pg_event {
 	struct span text;	/* the statement */
 	struct span parameters; /* the DETAIL behind "parameters: ", or empty */
 	bool fatal;
-	bool by_user; /* an ERROR: canceled by the user's request */
+	bool by_user;	/* an ERROR: canceled by the user's request */
 	bool in_worker; /* an ERROR: a parallel worker's, which its leader repeats */
-	bool at_bind; /* an ERROR: while values were bound, so before the statement was logged */
+	bool at_bind;	/* an ERROR: while values were bound, so before the statement was logged */
 };
 
 void pg_statement_read(const struct log_record *record, struct pg_event *event);

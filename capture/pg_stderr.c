@@ -411,7 +411,16 @@ static int fill_time(struct log_parser *parser, const struct prefix_match *match
 /* "connection authorized: user=… database=… application_name=…" spells names that a prefix may have cut wrongly. */
 static void learn_names(struct log_parser *parser, struct log_record *record)
 {
+	static const char received[] = "connection received: host=";
 	struct span text = record->message;
+	if (record->client.len == 0 && span_starts_with(text, received)) {
+		/* for prefixes without %r and %h */
+		text = (struct span){text.p + sizeof(received) - 1, text.len - (sizeof(received) - 1)};
+		const char *end = memchr(text.p, ' ', text.len);
+		record->client = (struct span){text.p, end ? (size_t)(end - text.p) : text.len};
+		record->client_bare = true;
+		return;
+	}
 	if (!span_starts_with(text, "connection authorized: user="))
 		return;
 	text = (struct span){text.p + 28, text.len - 28};
@@ -422,13 +431,14 @@ static void learn_names(struct log_parser *parser, struct log_record *record)
 	struct span rest = {database + 10, text.len - user.len - 10};
 	char *application = memmem(rest.p, rest.len, " application_name=", 18);
 	char *ssl = memmem(rest.p, rest.len, " SSL enabled (", 14);
-	struct span name = {rest.p, application ? (size_t)(application - rest.p) : ssl ? (size_t)(ssl - rest.p) : rest.len};
+	struct span name = {rest.p, application ? (size_t)(application - rest.p)
+				    : ssl	? (size_t)(ssl - rest.p)
+						: rest.len};
 	prefix_names_learn(&parser->names, user);
 	prefix_names_learn(&parser->names, name);
 	if (application) {
 		const char *end = ssl && ssl > application ? ssl : rest.p + rest.len;
-		prefix_names_learn(&parser->names,
-				   (struct span){application + 18, (size_t)(end - application) - 18});
+		prefix_names_learn(&parser->names, (struct span){application + 18, (size_t)(end - application) - 18});
 	}
 	record->user = user;
 	record->database = name;

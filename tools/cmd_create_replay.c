@@ -22,10 +22,12 @@ static const char *const formats[] = {"auto", "csvlog", "stderr", "jsonlog", NUL
 
 static const struct option options[] = {
 	OPT_STRING('o', "output", &output_path, "FILE", "the replay file to write", .attributes = OPTION_REQUIRED),
-	OPT_ENUM(0, "format", &format, "FORMAT", formats, "what the logs are; auto looks at each file", .standard = "auto"),
+	OPT_ENUM(0, "format", &format, "FORMAT", formats, "what the logs are; auto looks at each file",
+		 .standard = "auto"),
 	OPT_STRING(0, "log-line-prefix", &log_line_prefix, "PREFIX",
 		   "the server's log_line_prefix, for stderr logs whose prefix is none of the usual ones"),
-	OPT_STRING(0, "from", &from, "TIME", "keep what was done from this time on (RFC 3339, or the log's local time)"),
+	OPT_STRING(0, "from", &from, "TIME",
+		   "keep what was done from this time on (RFC 3339, or the log's local time)"),
 	OPT_STRING(0, "to", &to, "TIME", "keep what was done before this time"),
 	OPT_LIST(0, "database", &database, "NAME", "keep only sessions in this database"),
 	OPT_LIST(0, "user", &user, "NAME", "keep only sessions of this user"),
@@ -38,7 +40,8 @@ static const struct option options[] = {
 	OPT_LIST(0, "exclude", &exclude, "REGEX", "leave out statements whose text matches one of these"),
 	OPT_FLAG(0, "read-only", &read_only, "keep only statements that, as far as their text tells, change nothing"),
 	OPT_DURATION(0, "session-idle", &session_idle_ns, "DURATION",
-		     "take a session that is silent for longer as ended, where the log shows no end", .standard_note = "never"),
+		     "take a session that is silent for longer as ended, where the log shows no end",
+		     .standard_note = "never"),
 	OPT_STRING(0, "source-host", &source_host, "HOST[:PORT]",
 		   "the server that the logs came from; a replay refuses it as a target"),
 	OPT_STRING(
