@@ -1,4 +1,5 @@
-/* Slots filled, worked on and taken in order: see work_ring.h. Counters that only grow say where each of the three is. */
+/* Slots filled, worked on and taken in order: see work_ring.h. Counters that only grow say where each of the three is.
+ */
 #include "work_ring.h"
 
 #include "mem.h"

@@ -17,6 +17,8 @@
 /* A longer record is damage: no server writes one, and a lost quote would take in the rest of the file. */
 #define LOG_RECORD_MAX ((size_t)16 * 1024 * 1024)
 
+struct text_split;
+
 /* One record. Spans that the log does not have are empty. Valid until the next call of the reader. */
 struct log_record {
 	int64_t time_ns; /* wall clock of the stamp, UTC */
@@ -37,9 +39,10 @@ struct log_record {
 	struct span context;
 	struct span query; /* the statement that the server was at, where it says so */
 	struct span application;
-	struct span backend_type; /* empty when the version does not say */
-	uint32_t file;		  /* the reader's: which file */
-	uint64_t line;		  /* the reader's: the line at which the record begins, 1 the first */
+	struct span backend_type;	/* empty when the version does not say */
+	uint32_t file;			/* the reader's: which file */
+	uint64_t line;			/* the reader's: the line at which the record begins, 1 the first */
+	const struct text_split *split; /* the reader's: the record's statement taken apart (text_table.h), or NULL */
 };
 
 struct log_format_caps {
@@ -47,6 +50,8 @@ struct log_format_caps {
 	bool sqlstates;	       /* sqlstate is there */
 	bool single_lines;     /* a record is one line, whatever line ends its values hold once they are read */
 	int64_t resolution_ns; /* of the stamps */
+	/* What scan() makes of a record depends on its bytes alone, not on the records that this parser saw before. */
+	bool independent;
 };
 
 enum log_scan {
@@ -72,6 +77,11 @@ struct log_format {
 	 */
 	enum log_scan (*scan)(struct log_parser *parser, char *data, size_t len, bool last, size_t *used,
 			      struct log_record *record, struct error *err);
+	/*
+	 * Whether a record seems to begin here, behind a line end. NULL: anywhere. A guess, for cutting a file into
+	 * blocks; a wrong one costs time and nothing else.
+	 */
+	bool (*begins)(const char *data, size_t len);
 	/* Appends what the file's first bytes are, when not a single record was in it: "3 columns, at least 23
 	 * expected". */
 	void (*explain)(const char *data, size_t len, char *out, size_t size);

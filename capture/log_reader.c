@@ -5,19 +5,19 @@
 #include "log_reader.h"
 
 #include "in_file.h"
+#include "log_pipeline.h"
 #include "mem.h"
 
 #include <sys/types.h>
 
 #define BUFFER_START ((size_t)1024 * 1024)
-/* A file without a record in so many bytes is no log of this format. */
-#define FOREIGN_MAX (LOG_RECORD_MAX * 2)
-#define EXPLAIN_MAX ((size_t)4096)
 
 struct log_reader {
 	struct in_file *in;
 	const struct log_format *format;
 	struct log_parser *parser;
+	struct log_zone *zone;
+	struct log_pipeline *pipeline; /* NULL: the caller's thread does it all */
 	uint32_t file;
 	char *buffer;
 	size_t capacity;
@@ -27,7 +27,7 @@ struct log_reader {
 	uint64_t line;
 	int64_t text_bytes;
 	uint64_t records;
-	char first[EXPLAIN_MAX]; /* the file's beginning, for the message that it is no log */
+	char first[LOG_EXPLAIN_MAX]; /* the file's beginning, for the message that it is no log */
 	size_t first_len;
 };
 
@@ -42,9 +42,8 @@ int log_reader_open(const char *path, uint32_t file, const struct log_format *fo
 	reader->in = in;
 	reader->format = format;
 	reader->parser = format->open(format, zone);
+	reader->zone = zone;
 	reader->file = file;
-	reader->capacity = BUFFER_START;
-	reader->buffer = mem_alloc(reader->capacity);
 	reader->line = 1;
 	*out = reader;
 	return 0;
@@ -54,6 +53,7 @@ void log_reader_free(struct log_reader *reader)
 {
 	if (!reader)
 		return;
+	log_pipeline_free(reader->pipeline);
 	reader->format->free(reader->parser);
 	in_file_free(reader->in);
 	free(reader->buffer);
@@ -69,7 +69,7 @@ static int fill(struct log_reader *reader, struct error *err)
 		reader->pos = 0;
 	}
 	if (reader->len == reader->capacity) {
-		reader->capacity *= 2;
+		reader->capacity = reader->capacity ? reader->capacity * 2 : BUFFER_START;
 		reader->buffer = mem_realloc(reader->buffer, reader->capacity, 1);
 	}
 	while (reader->len < reader->capacity) {
@@ -85,47 +85,38 @@ static int fill(struct log_reader *reader, struct error *err)
 		reader->text_bytes += got;
 	}
 	if (reader->first_len == 0) {
-		reader->first_len = reader->len < EXPLAIN_MAX ? reader->len : EXPLAIN_MAX;
+		reader->first_len = reader->len < LOG_EXPLAIN_MAX ? reader->len : LOG_EXPLAIN_MAX;
 		memcpy(reader->first, reader->buffer, reader->first_len);
 	}
 	return 0;
 }
 
-static uint64_t count_lines(const char *p, size_t len)
-{
-	uint64_t lines = 0;
-	const char *end = p + len;
-	for (; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
-		lines++;
-	return lines;
-}
-
 /* Takes n bytes; the line at which what they hold begins is set before their line ends are counted. */
 static void take(struct log_reader *reader, size_t n, uint64_t *line)
 {
-	const char *p = reader->buffer + reader->pos;
-	size_t blank = 0;
-	while (blank < n && (p[blank] == '\n' || p[blank] == '\r'))
-		blank++;
-	uint64_t before = count_lines(p, blank);
+	uint64_t before;
+	uint64_t lines = log_count_lines(reader->format, reader->buffer + reader->pos, n, &before);
 	*line = reader->line + before;
-	bool single = reader->format->caps.single_lines && blank < n && p[blank] == '{';
-	reader->line += before + (single ? p[n - 1] == '\n' : count_lines(p + blank, n - blank));
+	reader->line += lines;
 	reader->pos += n;
 }
 
 static int foreign(struct log_reader *reader, struct error *err)
 {
-	if (reader->first_len == 0)
-		return error_set(err, ERR_DATA, "%s: is empty", in_file_path(reader->in));
-	char why[128] = "";
-	reader->format->explain(reader->first, reader->first_len, why, sizeof(why));
-	return error_set(err, ERR_DATA, "%s:1: is no %s record: %s", in_file_path(reader->in), reader->format->name,
-			 why);
+	return log_foreign(in_file_path(reader->in), reader->format, reader->first, reader->first_len, err);
+}
+
+void log_reader_use_threads(struct log_reader *reader, unsigned threads, size_t block_bytes)
+{
+	if (!reader->pipeline)
+		reader->pipeline = log_pipeline_new(reader->in, reader->file, reader->format, reader->zone, threads,
+						    block_bytes ? block_bytes : LOG_READER_BLOCK);
 }
 
 int log_reader_next(struct log_reader *reader, struct log_record *record, struct error *err)
 {
+	if (reader->pipeline)
+		return log_pipeline_next(reader->pipeline, record, err);
 	for (;;) {
 		size_t used = 0;
 		enum log_scan scan = LOG_SCAN_MORE;
@@ -142,7 +133,7 @@ int log_reader_next(struct log_reader *reader, struct log_record *record, struct
 		case LOG_SCAN_UNPARSED:
 			take(reader, used, &record->line);
 			record->file = reader->file;
-			if (reader->records == 0 && (reader->text_bytes > (int64_t)FOREIGN_MAX ||
+			if (reader->records == 0 && (reader->text_bytes > (int64_t)LOG_FOREIGN_MAX ||
 						     (reader->ended && reader->pos == reader->len)))
 				return foreign(reader, err);
 			return LOG_READ_UNPARSED;
@@ -159,7 +150,7 @@ int log_reader_next(struct log_reader *reader, struct log_record *record, struct
 		if (reader->ended)
 			return error_set(err, ERR_INTERNAL, "%s:%llu: the format asks for more than there is",
 					 in_file_path(reader->in), (unsigned long long)reader->line);
-		if (reader->records == 0 && reader->len - reader->pos > FOREIGN_MAX)
+		if (reader->records == 0 && reader->len - reader->pos > LOG_FOREIGN_MAX)
 			return foreign(reader, err);
 		int rc = fill(reader, err);
 		if (rc < 0)
@@ -169,10 +160,10 @@ int log_reader_next(struct log_reader *reader, struct log_record *record, struct
 
 int64_t log_reader_text_bytes(const struct log_reader *reader)
 {
-	return reader->text_bytes;
+	return reader->pipeline ? log_pipeline_text_bytes(reader->pipeline) : reader->text_bytes;
 }
 
 int64_t log_reader_file_bytes(const struct log_reader *reader)
 {
-	return in_file_consumed_bytes(reader->in);
+	return reader->pipeline ? log_pipeline_file_bytes(reader->pipeline) : in_file_consumed_bytes(reader->in);
 }

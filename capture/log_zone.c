@@ -55,6 +55,11 @@ void log_zone_free(struct log_zone *zone)
 	free(zone);
 }
 
+bool log_zone_is_named(const struct log_zone *zone)
+{
+	return zone->name != NULL;
+}
+
 static bool digits(const char *p, size_t n, int *out)
 {
 	int value = 0;

@@ -21,6 +21,7 @@ struct log_zone;
  */
 int log_zone_open(const char *name, struct log_zone **out, struct error *err);
 void log_zone_free(struct log_zone *zone);
+bool log_zone_is_named(const struct log_zone *zone);
 
 /*
  * Reads "2026-11-21 20:08:01.123 UTC" (the fraction, of up to 9 digits, may be missing). Returns 0, 1 when the text is

@@ -429,9 +429,10 @@ static void csvlog_explain(const char *data, size_t len, char *out, size_t size)
 
 const struct log_format pg_csvlog_format = {
 	.name = "PostgreSQL csvlog",
-	.caps = {.session_ids = true, .sqlstates = true, .resolution_ns = 1000000},
+	.caps = {.session_ids = true, .sqlstates = true, .resolution_ns = 1000000, .independent = true},
 	.open = csvlog_open,
 	.free = csvlog_free,
 	.scan = csvlog_scan,
+	.begins = looks_like_stamp,
 	.explain = csvlog_explain,
 };
