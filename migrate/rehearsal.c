@@ -42,6 +42,7 @@ struct rehearsal {
 	int64_t start_wall_ns;
 	volatile bool stop; /* everything looks at this one: the user's wish, or a part that failed */
 	bool with_migration;
+	bool has_run_dir;
 	pthread_t migration_thread;
 	bool migration_started;
 	volatile bool migration_running;
@@ -140,26 +141,59 @@ static int amplify_file(struct rehearsal *r, struct error *err)
 	return rc;
 }
 
+static int no_items_between(const struct rehearsal_options *o, struct error *err)
+{
+	return error_set(err, ERR_DATA, "%s: has no items between --start-at and --stop-at", o->replay_path);
+}
+
+/* When the migration starts, in the file's time. */
+static int find_migrate_at(const struct rehearsal_options *o, const struct replay_file *file, bool with_migration,
+			   int64_t *at_ns, struct error *err)
+{
+	if (with_migration && o->speed <= 0)
+		return error_set(err, ERR_USAGE, "at --speed max there is no time at which the migration could start");
+	if (replay_file_item_count(file) == 0)
+		return error_set(err, ERR_DATA, "%s: holds no items", o->replay_path);
+	int64_t end_ns = replay_file_span_ns(file);
+	if (o->stop_at_ns && o->stop_at_ns < end_ns)
+		end_ns = o->stop_at_ns;
+	if (end_ns < o->start_at_ns)
+		return no_items_between(o, err);
+	*at_ns = o->migrate_at_ns < 0 ? o->start_at_ns + (end_ns - o->start_at_ns) / 2 : o->migrate_at_ns;
+	if (with_migration && (*at_ns < o->start_at_ns || *at_ns > end_ns))
+		return error_set(err, ERR_USAGE,
+				 "the migration would start at %.1f s, outside the replay (%.1f s to %.1f s)",
+				 ns_to_s(*at_ns), ns_to_s(o->start_at_ns), ns_to_s(end_ns));
+	return 0;
+}
+
 static int open_file(struct rehearsal *r, struct error *err)
 {
 	const struct rehearsal_options *o = r->options;
 	int rc = replay_file_open(o->replay_path, &r->file, err);
 	if (rc == 0 && o->amplify.times > 1)
 		rc = amplify_file(r, err);
-	if (rc < 0)
-		return rc;
-	if (r->with_migration && o->speed <= 0)
-		return error_set(err, ERR_USAGE, "at --speed max there is no time at which the migration could start");
-	if (replay_file_item_count(r->file) == 0)
-		return error_set(err, ERR_DATA, "%s: holds no items", o->replay_path);
-	int64_t end_ns = o->stop_at_ns ? o->stop_at_ns : replay_file_span_ns(r->file);
-	int64_t at_ns = o->migrate_at_ns < 0 ? o->start_at_ns + (end_ns - o->start_at_ns) / 2 : o->migrate_at_ns;
-	if (r->with_migration && (at_ns < o->start_at_ns || at_ns > end_ns))
-		return error_set(err, ERR_USAGE,
-				 "the migration would start at %.1f s, outside the replay (%.1f s to %.1f s)",
-				 ns_to_s(at_ns), ns_to_s(o->start_at_ns), ns_to_s(end_ns));
-	r->migrate_at_ns = at_ns; /* in the file's time until there is a schedule */
-	return 0;
+	if (rc == 0) /* in the file's time until there is a schedule */
+		rc = find_migrate_at(o, r->file, r->with_migration, &r->migrate_at_ns, err);
+	return rc;
+}
+
+static bool has_statements(const struct rehearsal_options *options)
+{
+	return options->migration && options->migration->statement_count > 0;
+}
+
+int rehearsal_check(const struct rehearsal_options *options, struct error *err)
+{
+	struct replay_file *file = NULL;
+	int64_t at_ns;
+	int rc = run_dir_check(options->run_dir, options->replace, err);
+	if (rc == 0)
+		rc = replay_file_open(options->replay_path, &file, err);
+	if (rc == 0)
+		rc = find_migrate_at(options, file, has_statements(options), &at_ns, err);
+	replay_file_free(file);
+	return rc;
 }
 
 static int prepare_schedule(struct rehearsal *r, struct error *err)
@@ -175,8 +209,7 @@ static int prepare_schedule(struct rehearsal *r, struct error *err)
 	if (rc == 0)
 		r->migrate_at_ns = schedule_map_ns(&r->schedule, r->migrate_at_ns);
 	if (rc == 0 && r->schedule.due_count == 0)
-		rc = error_set(err, ERR_DATA, "%s: has no items between --start-at and --stop-at",
-			       r->options->replay_path);
+		rc = no_items_between(r->options, err);
 	return rc;
 }
 
@@ -414,6 +447,7 @@ static int prepare(struct rehearsal *r, struct error *err)
 		rc = check_targets(r, err);
 	if (rc == 0)
 		rc = run_dir_create(r->options->run_dir, r->options->replace, err);
+	r->has_run_dir = rc == 0;
 	if (rc == 0)
 		rc = prepare_schedule(r, err);
 	if (rc == 0)
@@ -443,7 +477,7 @@ int rehearsal_run(const struct rehearsal_options *options, json_t **run, struct 
 	r->urls[0] = options->baseline_url;
 	r->urls[1] = options->migrating_url;
 	r->lane_count = options->migrating_url ? 2 : 1;
-	r->with_migration = options->migrating_url && options->migration && options->migration->statement_count > 0;
+	r->with_migration = options->migrating_url && has_statements(options);
 	ledger_init(&r->ledger);
 	*run = NULL;
 	int rc = prepare(r, err);
@@ -460,6 +494,9 @@ int rehearsal_run(const struct rehearsal_options *options, json_t **run, struct 
 		if (rc == 0 && user_cancelled(r))
 			rc = error_set(err, ERR_INTERRUPTED, "interrupted; the partial run is in %s", options->run_dir);
 	}
+	bool discard = r->has_run_dir && !*run;
 	release(r);
+	if (discard)
+		run_dir_discard(options->run_dir);
 	return rc;
 }

@@ -57,9 +57,16 @@ struct rehearsal_options {
 };
 
 /*
+ * What can be known to be wrong before there are targets: the run folder, the replay file and the times in it. The URLs
+ * are not looked at; two lanes are meant.
+ */
+int rehearsal_check(const struct rehearsal_options *options, struct error *err);
+
+/*
  * Runs it and leaves the run directory, run.json last. *run is that document (a new reference). ERR_INTERRUPTED after
- * *cancelled: what was done by then is kept in the run directory and marked. ERR_DATA for a file without items and a
- * migrate_at outside what is replayed; the errors of pg_target.h before anything was sent.
+ * *cancelled: what was done by then is kept in the run directory and marked. After any other error the directory is
+ * gone. ERR_DATA for a file without items and a migrate_at outside what is replayed; the errors of pg_target.h before
+ * anything was sent.
  */
 int rehearsal_run(const struct rehearsal_options *options, json_t **run, struct error *err);
 

@@ -110,6 +110,10 @@ int test_migration_run(const struct test_migration_options *options, struct test
 	struct clone_set *clones = NULL;
 	memset(result, 0, sizeof(*result));
 	int rc = load_migration(options, &migration, err);
+	struct rehearsal_options rehearsal = options->rehearsal;
+	rehearsal.migration = &migration;
+	if (rc == 0) /* before the clones: they may take hours */
+		rc = rehearsal_check(&rehearsal, err);
 	if (rc == 0)
 		rc = make_clones(options, &clones, err);
 	if (rc == 0)

@@ -101,3 +101,26 @@ int run_dir_create(const char *path, int replace, struct error *err)
 	(void)closedir(folder);
 	return rc;
 }
+
+int run_dir_check(const char *path, int replace, struct error *err)
+{
+	DIR *folder = opendir(path);
+	if (!folder && errno == ENOENT)
+		return 0; /* it will be made */
+	if (!folder)
+		return error_set_errno(err, ERR_USAGE, "%s: cannot open the folder", path);
+	int rc = check_contents(path, folder, replace, err);
+	(void)closedir(folder);
+	return rc;
+}
+
+void run_dir_discard(const char *path)
+{
+	struct error ignored = ERROR_INIT;
+	DIR *folder = opendir(path);
+	if (!folder)
+		return;
+	(void)remove_contents(path, folder, &ignored);
+	(void)closedir(folder);
+	(void)rmdir(path);
+}

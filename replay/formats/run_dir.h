@@ -15,6 +15,10 @@
  * and all it holds is a run: then that run's files are removed.
  */
 int run_dir_create(const char *path, int replace, struct error *err);
+/* The same errors as run_dir_create() for a folder that is there, and nothing made or removed. */
+int run_dir_check(const char *path, int replace, struct error *err);
+/* Removes a run that came to nothing, and the folder when nothing else is in it. */
+void run_dir_discard(const char *path);
 /* dir/name, to be freed with free(). */
 char *run_dir_path(const char *dir, const char *name);
 

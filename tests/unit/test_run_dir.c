@@ -63,12 +63,36 @@ static void test_other_files_are_never_removed(void **state)
 	free(kept);
 }
 
+static void test_is_checked_without_a_trace(void **state)
+{
+	(void)state;
+	struct error err = ERROR_INIT;
+	const char *path = temp_folder_file(&folder, "checked");
+	assert_int_equal(run_dir_check(path, 0, &err), 0);
+	assert_int_not_equal(access(path, F_OK), 0);
+	assert_int_equal(run_dir_create(path, 0, &err), 0);
+	touch(path, "run.json");
+	assert_int_equal(run_dir_check(path, 0, &err), -ERR_USAGE);
+	assert_int_equal(run_dir_check(path, 1, &err), 0);
+	touch(path, "thesis.tex");
+	assert_int_equal(run_dir_check(path, 1, &err), -ERR_USAGE);
+	run_dir_discard(path);
+	char *gone = run_dir_path(path, "run.json"), *kept = run_dir_path(path, "thesis.tex");
+	assert_int_not_equal(access(gone, F_OK), 0);
+	assert_int_equal(unlink(kept), 0);
+	run_dir_discard(path);
+	assert_int_not_equal(access(path, F_OK), 0);
+	free(gone);
+	free(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_is_made_with_those_above),
 		cmocka_unit_test(test_a_run_is_replaced_only_when_told),
 		cmocka_unit_test(test_other_files_are_never_removed),
+		cmocka_unit_test(test_is_checked_without_a_trace),
 	};
 	temp_folder_init(&folder);
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
