@@ -22,6 +22,8 @@
 #define JOIN_MAX  ((size_t)256 * 1024 * 1024)
 #define JOIN_STEP ((size_t)8 * 1024) /* how much of the next block is joined at first */
 
+#define NEEDS_MORE 100 /* beside enum log_read: there is no whole record in the bytes at hand */
+
 /* What one call of the format's scan() said. */
 struct entry {
 	enum log_scan scan;
@@ -330,7 +332,7 @@ static int foreign(const struct log_pipeline *pipeline, struct error *err)
 	return log_foreign(in_file_path(pipeline->in), pipeline->format, pipeline->first, pipeline->first_len, err);
 }
 
-/* What an entry or a call of scan() means for the caller; line is the record's. 2 to go on. */
+/* What an entry or a call of scan() means for the caller; line is the record's. */
 static int give(struct log_pipeline *pipeline, enum log_scan scan, uint64_t line, bool at_end,
 		const struct error *scan_err, struct log_record *record, struct error *err)
 {
@@ -353,7 +355,7 @@ static int give(struct log_pipeline *pipeline, enum log_scan scan, uint64_t line
 	case LOG_SCAN_MORE:
 		break;
 	}
-	return 2;
+	return NEEDS_MORE;
 }
 
 static int give_entry(struct log_pipeline *pipeline, struct log_record *record, struct error *err)
@@ -462,7 +464,7 @@ static int next_block(struct log_pipeline *pipeline, struct error *err)
 	return 1;
 }
 
-/* Reads on in the join. 2 when more bytes are needed, or the block's own entries go on. */
+/* Reads on in the join. */
 static int read_join(struct log_pipeline *pipeline, struct log_record *record, struct error *err)
 {
 	const struct hand *hand = &pipeline->hands[pipeline->threads];
@@ -471,14 +473,14 @@ static int read_join(struct log_pipeline *pipeline, struct log_record *record, s
 	bool last = block->last && pipeline->join_block == block->raw_len;
 	size_t used = 0;
 	if (join->len == pipeline->join_pos && !last)
-		return 2;
+		return NEEDS_MORE;
 	struct error scan_err = ERROR_INIT;
 	*record = (struct log_record){.file = pipeline->file};
 	char *p = join->data + pipeline->join_pos;
 	enum log_scan scan = pipeline->format->scan(pipeline->parser, p, join->len - pipeline->join_pos, last, &used,
 						    record, &scan_err);
 	if (scan == LOG_SCAN_MORE)
-		return 2;
+		return NEEDS_MORE;
 	uint64_t before = 0;
 	uint64_t line = pipeline->line;
 	pipeline->line += log_count_lines(pipeline->format, p, used, &before);
@@ -500,7 +502,7 @@ int log_pipeline_next(struct log_pipeline *pipeline, struct log_record *record, 
 	while (!pipeline->ended) {
 		if (pipeline->block && pipeline->joining && !meets_block(pipeline)) {
 			int rc = read_join(pipeline, record, err);
-			if (rc != 2)
+			if (rc != NEEDS_MORE)
 				return rc;
 			if (extend_join(pipeline))
 				continue;
