@@ -12,7 +12,8 @@
 #define SLOTS	     4
 #define THREADED_MAX 2 /* files that are read with threads at once */
 #define SLOT_NS	     (10 * NS_PER_S)
-#define SLOT_SIZE    ((size_t)1024) /* entries at first */
+#define SLOT_SIZE    ((size_t)1024)   /* entries at first */
+#define TWIN_NS	     (300 * NS_PER_S) /* a file's first records lie in so much time, or too few are written */
 #define NO_TIME	     INT64_MIN
 
 /* How often something was seen: an open hash table that only grows. */
@@ -242,9 +243,11 @@ static bool overlaps(const struct log_merge *merge, const struct log_record *rec
 static int check_twins(const struct log_merge *merge, const struct stream *stream, struct error *err)
 {
 	uint64_t hash = 0;
-	for (size_t i = merge->next; i < merge->sources->count; i++) {
+	for (size_t i = 0; i < merge->sources->count; i++) {
 		const struct log_source *other = &merge->sources->items[i];
-		if (other->format == stream->source->format || stream->head.pid == 0)
+		if (other->format == stream->source->format || stream->head.pid == 0 ||
+		    stream->head.time_ns < other->first_ns - 2 * NS_PER_S ||
+		    stream->head.time_ns > other->first_ns + TWIN_NS)
 			continue;
 		if (hash == 0)
 			hash = log_source_record_hash(&stream->head);

@@ -335,6 +335,11 @@ static int note_early(struct pg_sessions *sessions, struct session *session, con
 		return 0;
 	case PG_EVENT_DISCONNECT:
 		return pg_session_end(sessions, session, err);
+	case PG_EVENT_STATEMENT:
+	case PG_EVENT_EXECUTE:
+		session->early_hash = hash_span(event->text);
+		session->statements = true;
+		return 0;
 	default:
 		session->statements = true;
 		return 0;
@@ -364,6 +369,14 @@ static int add_to_session(struct pg_sessions *sessions, struct session *session,
 	if (session->unwanted) {
 		skip_filtered(sessions, session->unwanted);
 		return event->kind == PG_EVENT_DISCONNECT ? pg_session_end(sessions, session, err) : 0;
+	}
+	/* The error of a statement that began before the wanted time. */
+	bool early =
+		session->early_hash && event->kind == PG_EVENT_ERROR && session->early_hash == hash_span(event->text);
+	session->early_hash = 0;
+	if (early) {
+		skip_filtered(sessions, FILTER_TIME);
+		return 0;
 	}
 	if (pg_session_defer(sessions, session, record, event))
 		return 0;
