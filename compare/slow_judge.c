@@ -45,19 +45,30 @@ struct slow_judge {
 	double noise_floor_s;
 };
 
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 struct slow_judge *slow_judge_new(const struct windows *windows, uint32_t fingerprints,
 				  bool (*touches)(void *context, uint32_t fingerprint), void *context)
 {
 	struct slow_judge *judge = mem_zalloc(1, sizeof(*judge));
 	const struct window *during = &windows->of[WINDOW_DURING];
 	const struct window *before = &windows->of[WINDOW_BEFORE];
-	int64_t span = windows->migration_end_ns - windows->migration_start_ns;
+	/* Beyond the last recorded statement there is nothing to be slow: a migration that outlasts the traffic is
+	 * looked at for as long as there was any. */
+	int64_t traffic = windows->last_due_ns - windows->migration_start_ns + 1;
+	int64_t span = least(windows->migration_end_ns - windows->migration_start_ns, traffic);
+	int64_t window = least(during->end_ns - during->start_ns, traffic);
+	span = span > 0 ? span : 0;
+	window = window > 0 ? window : 0;
 	judge->windows = *windows;
 	judge->touches = touches;
 	judge->context = context;
 	judge->bin_ns = span / SPAN_BINS > BIN_MIN_NS ? span / SPAN_BINS : BIN_MIN_NS;
 	judge->span = (size_t)((span + judge->bin_ns - 1) / judge->bin_ns);
-	judge->during = (size_t)((during->end_ns - during->start_ns + judge->bin_ns - 1) / judge->bin_ns);
+	judge->during = (size_t)((window + judge->bin_ns - 1) / judge->bin_ns);
 	if (judge->during > BINS_BEHIND)
 		judge->during = BINS_BEHIND;
 	int64_t back = before->end_ns > before->start_ns ? (before->end_ns - before->start_ns) / judge->bin_ns : 0;

@@ -16,6 +16,7 @@ struct survey_bin {
 };
 
 struct windows_survey {
+	int64_t last_due_ns;
 	const struct run_data *data;
 	int64_t bin_ns;
 	size_t bins;
@@ -100,6 +101,8 @@ void windows_survey_add(struct windows_survey *survey, const struct pair *pair)
 {
 	if (!pair_was_sent(pair, JUDGE_BASELINE) || !pair_was_sent(pair, JUDGE_MIGRATING) || pair->item->due_ns < 0)
 		return;
+	if (pair->item->due_ns > survey->last_due_ns)
+		survey->last_due_ns = pair->item->due_ns;
 	size_t i = (size_t)(pair->item->due_ns / survey->bin_ns);
 	struct survey_bin *bin = &survey->bin[i < survey->bins ? i : survey->bins - 1];
 	bin->n++;
@@ -132,6 +135,7 @@ void windows_survey_finish(const struct windows_survey *survey, struct windows *
 			    data->end_ns);
 	else
 		windows_set(out, false, data->end_ns, data->end_ns, data->end_ns, data->end_ns);
+	out->last_due_ns = survey->last_due_ns;
 }
 
 void windows_survey_free(struct windows_survey *survey)

@@ -31,6 +31,7 @@ struct windows {
 	bool migration;
 	int64_t migration_start_ns;
 	int64_t migration_end_ns;
+	int64_t last_due_ns; /* the recorded traffic ends here; a slow migration may outlast it */
 	struct window of[WINDOW_COUNT];
 };
 

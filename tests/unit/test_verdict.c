@@ -330,6 +330,31 @@ static void test_index_rebuilt_hurts(void **state)
 	}
 }
 
+/*
+ * The same with an index built CONCURRENTLY that outlasts the traffic by a minute: the recorded statements end at 20 s,
+ * the migration at 80 s. 1/24 of it would be 2.9 s, and four such bins could show nothing.
+ */
+static void test_a_rebuild_that_outlasts_the_traffic_hurts(void **state)
+{
+	(void)state;
+	struct support_run *run = support_run_new(SESSIONS);
+	struct support_outcome slow = {.service_ns = 300 * SUPPORT_MS, .rows = 1};
+	for (int64_t t = 0; t < 40; t++) {
+		for (uint32_t s = 0; s < SESSIONS; s++)
+			support_run_add(run, t * 500 * SUPPORT_MS + s * 50 * SUPPORT_MS + SUPPORT_MS, s, ORDERS, NULL,
+					quick, t >= 20 ? slow : quick);
+	}
+	support_run_migrate(run, "CREATE INDEX CONCURRENTLY orders_total ON orders (total)", "public.orders",
+			    "ShareUpdateExclusiveLock", 10 * SUPPORT_S, 80 * SUPPORT_S);
+	struct verdict *verdict = judge(run, 81 * SUPPORT_S);
+	assert_outcome(verdict, VERDICT_HURTS);
+	/* 10 s of 20 reads a second, 298 ms each. */
+	assert_float_equal(json_number_value(json_object_get(find_rule(verdict, "slow.query_seconds"), "value")), 59.6,
+			   0.01);
+	verdict_free(verdict);
+	support_run_free(run);
+}
+
 static void test_unfit_runs_are_invalid(void **state)
 {
 	(void)state;
@@ -421,12 +446,19 @@ static void test_an_overload_by_the_migration(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_no_migration_is_clear),	     cmocka_unit_test(test_a_late_harness_is_invalid),
-		cmocka_unit_test(test_an_overload_by_the_migration), cmocka_unit_test(test_stall_hurts),
-		cmocka_unit_test(test_amplifier_and_root),	     cmocka_unit_test(test_exposure_is_clear),
-		cmocka_unit_test(test_blind_sampler_cannot_tell),    cmocka_unit_test(test_failed_migration_hurts),
-		cmocka_unit_test(test_schema_break_hurts),	     cmocka_unit_test(test_index_rebuilt_hurts),
-		cmocka_unit_test(test_unfit_runs_are_invalid),	     cmocka_unit_test(test_one_lane_is_a_usage_error),
+		cmocka_unit_test(test_no_migration_is_clear),
+		cmocka_unit_test(test_a_late_harness_is_invalid),
+		cmocka_unit_test(test_an_overload_by_the_migration),
+		cmocka_unit_test(test_stall_hurts),
+		cmocka_unit_test(test_amplifier_and_root),
+		cmocka_unit_test(test_exposure_is_clear),
+		cmocka_unit_test(test_blind_sampler_cannot_tell),
+		cmocka_unit_test(test_failed_migration_hurts),
+		cmocka_unit_test(test_schema_break_hurts),
+		cmocka_unit_test(test_index_rebuilt_hurts),
+		cmocka_unit_test(test_a_rebuild_that_outlasts_the_traffic_hurts),
+		cmocka_unit_test(test_unfit_runs_are_invalid),
+		cmocka_unit_test(test_one_lane_is_a_usage_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
