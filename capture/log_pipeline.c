@@ -247,12 +247,13 @@ static void work(void *context, unsigned thread, void *slot)
 	arena_clear(&block->arena);
 	if (pipeline->in_order)
 		return;
-	if (block->raw_len > block->copy_capacity) {
-		block->copy = mem_realloc(block->copy, block->raw_len, 1);
-		block->copy_capacity = block->raw_len;
+	if (block->raw_len >= block->copy_capacity) {
+		block->copy_capacity = block->raw_len + 1;
+		block->copy = mem_realloc(block->copy, block->copy_capacity, 1);
 	}
 	if (block->raw_len)
 		memcpy(block->copy, block->raw, block->raw_len);
+	block->copy[block->raw_len] = '\0'; /* for those who are told a length and look for a NUL nevertheless */
 	read_records(pipeline, &pipeline->hands[thread], block);
 }
 
