@@ -6,17 +6,16 @@
 
 #include "clock.h"
 #include "mem.h"
+#include "priority.h"
 #include "run_log.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define WORKER_NICE   (-10)
 #define TICK_MS	      50 /* how often it looks up: interrupted? nothing left? no progress? */
 #define PENDING_BLOCK 1024
 #define PENDING_MAX   262144 /* items waiting when all are due at once; by time there is no bound but the schedule */
@@ -291,19 +290,6 @@ void worker_submit_cancel(struct worker *worker, struct driver_cancel *cancel)
 	canceller_submit(worker->canceller, cancel);
 }
 
-/*
- * A busy machine should delay its servers before it delays us: a thread that sleeps until an item is due must run when
- * it is. Where we may (root, or a limit that allows it) that is a real-time priority; not when everything is due at
- * once, for then we never sleep and would take a core from the servers.
- */
-static void raise_priority(const struct worker *worker)
-{
-	struct sched_param real_time = {.sched_priority = 1};
-	if (worker->options->schedule->options.speed <= 0 ||
-	    pthread_setschedparam(pthread_self(), SCHED_RR, &real_time) != 0)
-		(void)setpriority(PRIO_PROCESS, 0, WORKER_NICE);
-}
-
 static void *run_worker(void *context)
 {
 	struct worker *worker = context;
@@ -312,7 +298,11 @@ static void *run_worker(void *context)
 	struct rusage usage;
 	/* The default slack of 50 us would add to every item's lag. */
 	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-	raise_priority(worker);
+	/* When everything is due at once we never sleep, and would take a core from the servers. */
+	if (worker->options->schedule->options.speed > 0)
+		priority_make_urgent(0);
+	else
+		priority_make_keen(0);
 	set_up_events(worker, &timer, &tick);
 	(void)event_base_dispatch(worker->base);
 	(void)event_del(&timer);
