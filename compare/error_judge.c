@@ -45,8 +45,9 @@ struct error_judge {
 	struct error_input input;
 	struct entry *entries;
 	struct seen *seen;
-	unsigned char *touches;	    /* by fingerprint */
-	unsigned char *tainted;	    /* by session */
+	unsigned char *touches; /* by fingerprint */
+	int64_t *last_ok_ns;	/* by fingerprint: when the last one was sent that went well on the migrating lane */
+	unsigned char *tainted; /* by session */
 	struct rows_entry *rows_of; /* by fingerprint */
 	uint32_t fingerprints;
 	uint32_t sessions;
@@ -128,6 +129,7 @@ struct error_judge *error_judge_new(const struct error_input *input)
 	judge->fingerprints = item_index_fingerprint_count(input->items);
 	judge->sessions = item_index_session_count(input->items);
 	judge->touches = mem_zalloc(judge->fingerprints, 1);
+	judge->last_ok_ns = mem_zalloc(judge->fingerprints, sizeof(*judge->last_ok_ns));
 	judge->tainted = mem_zalloc(judge->sessions, 1);
 	judge->rows_of = mem_zalloc(judge->fingerprints, sizeof(*judge->rows_of));
 	return judge;
@@ -148,6 +150,7 @@ void error_judge_free(struct error_judge *judge)
 		free(seen);
 	}
 	free(judge->touches);
+	free(judge->last_ok_ns);
 	free(judge->tainted);
 	free(judge->rows_of);
 	free(judge->sorted);
@@ -266,6 +269,9 @@ void error_judge_add(struct error_judge *judge, const struct pair *pair, int64_t
 		if (codes[lane])
 			get_entry(judge, codes[lane], fingerprint, pair->lane[lane]->flags & RUN_REPLAN)->lane[lane]++;
 	}
+	if (pair_was_sent(pair, JUDGE_MIGRATING) && !codes[JUDGE_MIGRATING] && fingerprint < judge->fingerprints &&
+	    pair_sent_ns(pair, JUDGE_MIGRATING) > judge->last_ok_ns[fingerprint])
+		judge->last_ok_ns[fingerprint] = pair_sent_ns(pair, JUDGE_MIGRATING);
 	bool both_sent = pair_was_sent(pair, JUDGE_BASELINE) && pair_was_sent(pair, JUDGE_MIGRATING);
 	if (both_sent && codes[JUDGE_BASELINE] != codes[JUDGE_MIGRATING]) {
 		struct error_entry *e;
@@ -284,7 +290,17 @@ void error_judge_add(struct error_judge *judge, const struct pair *pair, int64_t
 	add_rows(judge, pair, after);
 }
 
-static void judge_entry(struct error_entry *e)
+/*
+ * A function hides which tables it uses, so the statement names none that was touched. But a schema is everybody's:
+ * where several sessions meet a break, the baseline never does, and nobody's statement went well again, it is one.
+ */
+static bool never_works_again(const struct error_judge *judge, const struct error_entry *e)
+{
+	return e->kind == ERROR_SCHEMA && e->only_migrating > 1 && !e->capture && !e->lane[JUDGE_BASELINE] &&
+	       e->fingerprint < judge->fingerprints && judge->last_ok_ns[e->fingerprint] <= e->first_ns;
+}
+
+static void judge_entry(const struct error_judge *judge, struct error_entry *e)
 {
 	e->result = e->lane[JUDGE_MIGRATING] > e->lane[JUDGE_BASELINE] ? ERROR_NOISE : ERROR_SAME;
 	e->p = block_test_mcnemar(e->only_migrating, e->only_baseline);
@@ -294,6 +310,8 @@ static void judge_entry(struct error_entry *e)
 		e->count = e->firsts;
 	else if (e->kind == ERROR_LOCK_VICTIM && e->with_lock_evidence)
 		e->count = e->with_lock_evidence;
+	else if (never_works_again(judge, e))
+		e->count = e->lane[JUDGE_MIGRATING];
 	else if (e->kind == ERROR_REPLAN && !e->lane[JUDGE_BASELINE])
 		e->count = e->lane[JUDGE_MIGRATING];
 	else if (e->p <= ERROR_ALPHA)
@@ -340,7 +358,7 @@ void error_judge_finish(struct error_judge *judge)
 	size_t n = 0;
 	judge->sorted = mem_zalloc(judge->count, sizeof(*judge->sorted));
 	HASH_ITER (hh, judge->entries, entry, next) {
-		judge_entry(&entry->e);
+		judge_entry(judge, &entry->e);
 		judge->sorted[n++] = &entry->e;
 	}
 	if (n)

@@ -294,6 +294,18 @@ static char *hurts_reason(const struct judgement *j)
 	return reason;
 }
 
+/* Errors of the migrating lane alone that chance explains. */
+static unsigned long long count_noise(const struct judgement *j)
+{
+	unsigned long long noise = 0;
+	for (size_t i = 0; i < error_judge_count(j->errors); i++) {
+		const struct error_entry *e = error_judge_entry(j->errors, i);
+		if (e->result == ERROR_NOISE && e->kind != ERROR_CASCADE)
+			noise += e->lane[JUDGE_MIGRATING] - e->lane[JUDGE_BASELINE];
+	}
+	return noise;
+}
+
 /* A short run says what it saw, and how much it could not have seen. */
 static char *clear_reason(const struct judgement *j)
 {
@@ -318,7 +330,12 @@ static char *clear_reason(const struct judgement *j)
 	} else {
 		strbuf_add_str(&text, "No statement waited for the migration's locks");
 	}
-	strbuf_add_str(&text, ", none failed because of it, and none was seen to become slower");
+	unsigned long long noise = count_noise(j);
+	strbuf_add_str(&text, ", none failed because of it");
+	if (noise)
+		strbuf_addf(&text, " (%llu more error%s than on the baseline, within chance)", noise,
+			    MANY_PLURAL(noise));
+	strbuf_add_str(&text, ", and none was seen to become slower");
 	if (undecided)
 		strbuf_addf(&text, " (%zu of %zu comparisons of latencies undecided)", undecided, queries);
 	strbuf_add_char(&text, '.');

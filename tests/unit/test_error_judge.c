@@ -149,6 +149,27 @@ static void test_replan_warns(void **state)
 	expect(run, VERDICT_CLEAR, "replan", "migration");
 }
 
+/* A function's statement names no table. If it never works again for anybody, the schema broke under it. */
+static void test_break_inside_a_function(void **state)
+{
+	(void)state;
+	static const char call[] = "SELECT total_of(7)";
+	for (int again = 0; again < 2; again++) {
+		struct support_run *run = make_run();
+		for (uint32_t s = 0; s < 3; s++) {
+			support_run_add(run, 3 * SUPPORT_S + 50 * SUPPORT_MS, s, call, NULL, fine, fine);
+			add_at(run, (int64_t)s, s, call, NULL, NULL, "42703");
+		}
+		if (again)
+			add_at(run, 5, 3, call, NULL, NULL, NULL);
+		expect(run, again ? VERDICT_CLEAR : VERDICT_HURTS, "schema", again ? "noise" : "migration");
+	}
+	/* One session alone may be in a state of its own. */
+	struct support_run *run = make_run();
+	add_at(run, 0, 1, call, NULL, NULL, "42703");
+	expect(run, VERDICT_CLEAR, "schema", "noise");
+}
+
 static void test_touched_names(void **state)
 {
 	(void)state;
@@ -227,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_concurrency_needs_mcnemar),
 		cmocka_unit_test(test_cascades_are_folded),
 		cmocka_unit_test(test_replan_warns),
+		cmocka_unit_test(test_break_inside_a_function),
 		cmocka_unit_test(test_touched_names),
 		cmocka_unit_test(test_thresholds),
 	};
