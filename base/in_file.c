@@ -92,8 +92,27 @@ int in_file_open(const char *path, struct in_file **out, struct error *err)
 	return 0;
 }
 
+/* Past the buffer: what is read in large pieces need not be copied. */
+static ssize_t read_directly(struct in_file *file, void *buf, size_t size, struct error *err)
+{
+	ssize_t got = 0;
+	while (!file->raw_ended) {
+		got = read(file->fd, buf, size);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return error_set_errno(err, ERR_DATA, "%s: cannot read", file->path);
+		file->raw_ended = got == 0;
+		break;
+	}
+	file->consumed += got;
+	return got;
+}
+
 static ssize_t read_plain(struct in_file *file, void *buf, size_t size, struct error *err)
 {
+	if (file->raw_pos == file->raw_len && size >= RAW_SIZE / 4)
+		return read_directly(file, buf, size, err);
 	if (file->raw_pos == file->raw_len) {
 		int rc = fill_raw(file, err);
 		if (rc < 0)

@@ -17,23 +17,28 @@ bool sql_template_split(enum sql_dialect dialect, struct span text, struct strbu
 		return false;
 	struct sql_lexer lexer;
 	sql_lexer_init(&lexer, dialect, text.p, text.len);
+	/* The template is never longer than the text and a byte. */
+	char *start = strbuf_reserve(out, text.len + 1);
+	if (!start)
+		return false;
+	char *p = start;
 	size_t copied = 0;
-	for (;;) {
-		struct sql_token token = sql_lexer_next(&lexer);
-		if (token.kind == SQL_TOKEN_END)
-			break;
-		if (token.kind != SQL_TOKEN_STRING && token.kind != SQL_TOKEN_NUMBER)
-			continue;
+	struct sql_token token;
+	while (sql_lexer_next_literal(&lexer, &token)) {
 		if (*count == max)
 			return false;
 		literals[(*count)++] = token.text;
 		size_t at = (size_t)(token.text.p - text.p);
-		strbuf_add(out, text.p + copied, at - copied);
-		strbuf_add_char(out, '\0');
+		memcpy(p, text.p + copied, at - copied);
+		p += at - copied;
+		*p++ = '\0';
 		copied = at + token.text.len;
 	}
-	if (text.len > copied)
-		strbuf_add(out, text.p + copied, text.len - copied);
+	if (text.len > copied) {
+		memcpy(p, text.p + copied, text.len - copied);
+		p += text.len - copied;
+	}
+	strbuf_advance(out, (size_t)(p - start));
 	return true;
 }
 

@@ -470,6 +470,40 @@ struct sql_token sql_lexer_next(struct sql_lexer *lexer)
 	return token;
 }
 
+/* One character that is a token of its own, or white space: nothing of it can be or begin a literal. */
+static inline bool is_plain(unsigned class)
+{
+	return class == CLASS_OTHER || class == CLASS_SPACE || class == CLASS_SEMICOLON;
+}
+
+bool sql_lexer_next_literal(struct sql_lexer *lexer, struct sql_token *token)
+{
+	size_t pos = lexer->pos;
+	while (pos < lexer->len) {
+		unsigned class = classify(lexer->text[pos]);
+		if (is_plain(class)) {
+			pos++;
+			continue;
+		}
+		lexer->pos = pos;
+		if (class == CLASS_WORD) {
+			size_t start = pos++;
+			while (pos < lexer->len && is_name_char(lexer->text[pos]))
+				pos++;
+			/* a single letter may be a string's prefix */
+			if (pos != start + 1 || pos >= lexer->len ||
+			    (lexer->text[pos] != '\'' && lexer->text[pos] != '&'))
+				continue;
+		}
+		*token = sql_lexer_next(lexer);
+		pos = lexer->pos;
+		if (token->kind == SQL_TOKEN_STRING || token->kind == SQL_TOKEN_NUMBER)
+			return true;
+	}
+	lexer->pos = lexer->len;
+	return false;
+}
+
 bool sql_token_is_word(const struct sql_token *token, const char *upper)
 {
 	if (token->kind != SQL_TOKEN_WORD)

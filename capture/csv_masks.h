@@ -20,27 +20,36 @@ struct csv_masks {
 	uint64_t line_ends;
 };
 
+static inline uint64_t csv_masks_of(const __m128i bytes[4], char c)
+{
+	const __m128i wanted = _mm_set1_epi8(c);
+	uint64_t a = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes[0], wanted));
+	uint64_t b = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes[1], wanted));
+	uint64_t d = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes[2], wanted));
+	uint64_t e = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes[3], wanted));
+	return a | b << 16 | d << 32 | e << 48;
+}
+
 /* p: 64 bytes that can be read. */
 static inline void csv_masks_load(const char *p, struct csv_masks *out)
 {
-	const __m128i quote = _mm_set1_epi8('"');
-	const __m128i comma = _mm_set1_epi8(',');
-	const __m128i line_end = _mm_set1_epi8('\n');
-	*out = (struct csv_masks){0, 0, 0};
-	for (unsigned i = 0; i < 64; i += 16) {
-		__m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
-		out->quotes |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, quote)) << i;
-		out->commas |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, comma)) << i;
-		out->line_ends |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, line_end)) << i;
-	}
+	const __m128i *from = (const __m128i *)(const void *)p;
+	const __m128i bytes[4] = {_mm_loadu_si128(from), _mm_loadu_si128(from + 1), _mm_loadu_si128(from + 2),
+				  _mm_loadu_si128(from + 3)};
+	out->quotes = csv_masks_of(bytes, '"');
+	out->commas = csv_masks_of(bytes, ',');
+	out->line_ends = csv_masks_of(bytes, '\n');
 }
 
 /* Bit n: the number of bits set in 0..n is odd. */
 static inline uint64_t csv_masks_parity(uint64_t bits)
 {
-	for (unsigned shift = 1; shift < 64; shift *= 2)
-		bits ^= bits << shift;
-	return bits;
+	bits ^= bits << 1;
+	bits ^= bits << 2;
+	bits ^= bits << 4;
+	bits ^= bits << 8;
+	bits ^= bits << 16;
+	return bits ^ bits << 32;
 }
 #else
 #define CSV_MASKS 0

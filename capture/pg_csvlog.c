@@ -74,9 +74,23 @@ static bool looks_like_stamp(const char *p, size_t len)
 	static const char shape[] = "0000-00-00 00:00:00";
 	if (len < sizeof(shape) - 1)
 		return false;
-	for (size_t i = 0; i < sizeof(shape) - 1; i++) {
-		bool right = shape[i] == '0' ? p[i] >= '0' && p[i] <= '9' : p[i] == shape[i];
-		if (!right)
+	/* digits are told by their upper half and, once 6 is added, again by it */
+	for (size_t i = 0; i < sizeof(shape) - 1; i += 8) {
+		if (i + 8 > sizeof(shape) - 1)
+			i = sizeof(shape) - 1 - 8;
+		uint64_t bytes;
+		uint64_t wanted;
+		memcpy(&bytes, p + i, 8);
+		memcpy(&wanted, shape + i, 8);
+		/* 0x10 set and 0x0f clear: a '0' of the shape */
+		uint64_t digit = wanted >> 4 & ~(wanted | wanted >> 1 | wanted >> 2 | wanted >> 3) &
+				 UINT64_C(0x0101010101010101);
+		uint64_t digits = digit * 0xff;
+		uint64_t six = digits & UINT64_C(0x0606060606060606);
+		uint64_t high = UINT64_C(0xf0f0f0f0f0f0f0f0);
+		if ((bytes ^ wanted) & ~(digits & ~high))
+			return false;
+		if (((bytes & digits) + six) & high & digits & ~(wanted & high))
 			return false;
 	}
 	return true;
@@ -144,7 +158,7 @@ static void fill_fields(struct log_parser *parser, char *data, const uint32_t *e
 #if CSV_MASKS
 static bool split_by_masks(struct log_parser *parser, char *data, size_t len, size_t *used)
 {
-	uint32_t ends[COLUMNS_MAX];
+	uint32_t ends[COLUMNS_MAX + 64];
 	size_t count = 0;
 	uint64_t inside_before = 0; /* all ones while a quoted field is open */
 	uint64_t may_open = 1;	    /* bit 0: the byte before was a separator or a closing quote */
@@ -174,11 +188,10 @@ static bool split_by_masks(struct log_parser *parser, char *data, size_t len, si
 		if (wrong & ours)
 			return false;
 		doubled |= twice & ours;
-		for (uint64_t left = separators & ours; left; left &= left - 1) {
-			if (count < COLUMNS_MAX)
-				ends[count] = (uint32_t)(base + (unsigned)__builtin_ctzll(left));
-			count++;
-		}
+		for (uint64_t left = separators & ours; left; left &= left - 1)
+			ends[count++] = (uint32_t)(base + (unsigned)__builtin_ctzll(left));
+		if (count > COLUMNS_MAX)
+			return false;
 		if (end) {
 			*used = base + (unsigned)__builtin_ctzll(end) + 1;
 			parser->field_count = count;
@@ -232,29 +245,33 @@ static enum split split_record(struct log_parser *parser, char *data, size_t len
 	}
 }
 
-/* The field's text; doubled quotes are made single in place. */
-static struct span field_text(struct log_parser *parser, enum column column)
+/* Makes doubled quotes single, in place. */
+static void undouble(struct field *field)
+{
+	char *out = field->p;
+	char *end = field->p + field->len;
+	for (char *in = field->p; in < end; in++) {
+		char *quote = memchr(in, '"', (size_t)(end - in));
+		size_t n = (size_t)((quote ? quote + 1 : end) - in);
+		memmove(out, in, n);
+		out += n;
+		if (!quote)
+			break;
+		in = quote + 1; /* the second of the two is passed over by the loop */
+	}
+	field->len = (size_t)(out - field->p);
+	/* What is left over must not look like further lines to whoever counts them. */
+	memset(out, '"', (size_t)(end - out));
+	field->doubled = false;
+}
+
+static inline struct span field_text(struct log_parser *parser, enum column column)
 {
 	if ((size_t)column >= parser->field_count)
 		return (struct span){"", 0};
 	struct field *field = &parser->fields[column];
-	if (field->doubled) {
-		char *out = field->p;
-		char *end = field->p + field->len;
-		for (char *in = field->p; in < end; in++) {
-			char *quote = memchr(in, '"', (size_t)(end - in));
-			size_t n = (size_t)((quote ? quote + 1 : end) - in);
-			memmove(out, in, n);
-			out += n;
-			if (!quote)
-				break;
-			in = quote + 1; /* the second of the two is passed over by the loop */
-		}
-		field->len = (size_t)(out - field->p);
-		/* What is left over must not look like further lines to whoever counts them. */
-		memset(out, '"', (size_t)(end - out));
-		field->doubled = false;
-	}
+	if (field->doubled)
+		undouble(field);
 	return (struct span){field->p, field->len};
 }
 
