@@ -171,9 +171,16 @@ static const char *new_run(const char *name)
 	return path;
 }
 
+/* No clone's server, and no clone's folder: both have this test's own folder in their names. */
 static void assert_nothing_left(void)
 {
-	assert_int_not_equal(RUN("pgrep", "-f", "rehearse-test-.*-(baseline|migrating)"), 0);
+	char pattern[512];
+	glob_t found;
+	(void)snprintf(pattern, sizeof(pattern), "%s/rehearse-", folder.path);
+	assert_int_not_equal(RUN("pgrep", "-f", pattern), 0);
+	(void)snprintf(pattern, sizeof(pattern), "%s/rehearse-*", folder.path);
+	assert_int_equal(glob(pattern, 0, NULL, &found), GLOB_NOMATCH);
+	globfree(&found);
 }
 
 static void test_without_a_migration(int mode)
