@@ -101,6 +101,17 @@ static void add_divergence(struct fidelity *fidelity, const struct pair *pair)
 		count_divergence(fidelity, failed ? b->sqlstate : 0);
 }
 
+/* Sent on one lane; on the other its session had lost the connection. */
+static bool lost_on_one(const struct pair *pair)
+{
+	for (int lane = 0; lane < JUDGE_LANES; lane++) {
+		const struct run_record *r = pair->lane[lane];
+		if (r->outcome == RUN_SKIPPED && r->reason == RUN_SKIP_SESSION_LOST)
+			return pair_was_sent(pair, !lane);
+	}
+	return false;
+}
+
 void fidelity_add(struct fidelity *fidelity, const struct pair *pair, enum window_kind window)
 {
 	bool before = window == WINDOW_WARMUP || window == WINDOW_BEFORE;
@@ -119,15 +130,17 @@ void fidelity_add(struct fidelity *fidelity, const struct pair *pair, enum windo
 	}
 	fidelity->connects += pair->item->kind == ITEM_CONNECT;
 	add_divergence(fidelity, pair);
+	if (before && (both || lost_on_one(pair))) {
+		fidelity->before_items++;
+		fidelity->before_one_sided +=
+			pair->lane[JUDGE_BASELINE]->outcome != pair->lane[JUDGE_MIGRATING]->outcome;
+	}
 	if (!both)
 		return;
 	fidelity->statements += pair_is_statement(pair);
 	if (before) {
 		int64_t skew_us = (int64_t)pair->lane[JUDGE_BASELINE]->lag_us - pair->lane[JUDGE_MIGRATING]->lag_us;
 		histogram_add(fidelity->skew, (skew_us < 0 ? -skew_us : skew_us) * NS_PER_US);
-		fidelity->before_items++;
-		fidelity->before_one_sided +=
-			pair->lane[JUDGE_BASELINE]->outcome != pair->lane[JUDGE_MIGRATING]->outcome;
 	}
 }
 

@@ -222,6 +222,32 @@ void judgement_apply_rules(struct judgement *j)
 				   (unsigned long long)rows->touched);
 }
 
+static bool failed_with_the_server(const struct judgement *j)
+{
+	const struct ledger_statement *s = judgement_failed_statement(j);
+	return j->data.ledger.outcome == LEDGER_FAILED && s &&
+	       error_kind_of(sqlstate_pack(s->sqlstate), 0) == ERROR_INFRASTRUCTURE;
+}
+
+/* The server failed its sessions, then its migration: what came first is not the migration's doing. */
+static bool server_failed_before(const struct judgement *j)
+{
+	for (size_t i = 0; failed_with_the_server(j) && i < error_judge_count(j->errors); i++) {
+		const struct error_entry *e = error_judge_entry(j->errors, i);
+		if (e->kind == ERROR_INFRASTRUCTURE && e->first_ns < 0 &&
+		    e->lane[JUDGE_MIGRATING] > e->lane[JUDGE_BASELINE])
+			return true;
+	}
+	return false;
+}
+
+/* A migration that the server refuses fails whatever the replay was worth, unless the server itself was failing. */
+static bool failed_on_its_own(const struct judgement *j)
+{
+	return j->data.ledger.outcome == LEDGER_FAILED && !j->data.interrupted && judgement_failed_statement(j) &&
+	       !failed_with_the_server(j);
+}
+
 /* Why the run cannot be judged; NULL when it can. */
 static char *find_invalid(const struct judgement *j)
 {
@@ -237,6 +263,8 @@ static char *find_invalid(const struct judgement *j)
 		return mem_strdup("no statement was executed on both lanes");
 	if (j->data.wanted_migration && !j->data.has_migration)
 		return mem_strdup("the migration never began");
+	if (server_failed_before(j))
+		return mem_strdup("the migrating clone's server failed before the migration began");
 	if (f->before_items && (double)f->before_one_sided > BEFORE_ERRORS_MAX * (double)f->before_items)
 		return mem_printf(
 			"the lanes differ before the migration: %llu of %llu items failed on one of them alone",
@@ -250,14 +278,6 @@ static char *find_invalid(const struct judgement *j)
 		return text;
 	}
 	return NULL;
-}
-
-/* A migration that the server refuses fails whatever the replay was worth, unless the server itself was failing. */
-static bool failed_on_its_own(const struct judgement *j)
-{
-	const struct ledger_statement *s = judgement_failed_statement(j);
-	return j->data.ledger.outcome == LEDGER_FAILED && !j->data.interrupted && s &&
-	       error_kind_of(sqlstate_pack(s->sqlstate), 0) != ERROR_INFRASTRUCTURE;
 }
 
 static char *capitalized(const char *sentence)

@@ -149,6 +149,35 @@ static void test_replan_warns(void **state)
 	expect(run, VERDICT_CLEAR, "replan", "migration");
 }
 
+/* A clone's server that dies before the migration, or under it: the first is no verdict on the migration. */
+static void test_server_that_dies(void **state)
+{
+	(void)state;
+	for (int before = 0; before < 2; before++) {
+		struct support_run *run = make_run();
+		int64_t at_ns = (before ? 4 : 6) * SUPPORT_S + 50 * SUPPORT_MS;
+		for (uint32_t s = 0; s < 3; s++)
+			support_run_add(run, at_ns, s, INSERT, NULL, fine, fails("08006"));
+		struct ledger *ledger = support_run_ledger(run);
+		(void)snprintf(ledger->statements[0].sqlstate, sizeof(ledger->statements[0].sqlstate), "08006");
+		ledger->outcome = LEDGER_FAILED;
+		expect(run, before ? VERDICT_INVALID : VERDICT_HURTS, "infrastructure", "noise");
+	}
+	/* Sessions that one lane alone has lost are a difference too. */
+	struct support_run *run = make_run();
+	struct support_outcome lost = {.skipped = true};
+	for (int64_t i = 0; i < 10; i++) {
+		for (uint32_t s = 0; s < SESSIONS; s++)
+			support_run_add(run, 4 * SUPPORT_S + (100 * i + 50 + s) * SUPPORT_MS, s, INSERT, NULL, fine,
+					lost);
+	}
+	struct verdict *verdict = judge(run);
+	assert_int_equal(verdict->outcome, VERDICT_INVALID);
+	assert_non_null(strstr(verdict->reason, "200 of "));
+	verdict_free(verdict);
+	support_run_free(run);
+}
+
 /* A function's statement names no table. If it never works again for anybody, the schema broke under it. */
 static void test_break_inside_a_function(void **state)
 {
@@ -248,6 +277,7 @@ int main(void)
 		cmocka_unit_test(test_concurrency_needs_mcnemar),
 		cmocka_unit_test(test_cascades_are_folded),
 		cmocka_unit_test(test_replan_warns),
+		cmocka_unit_test(test_server_that_dies),
 		cmocka_unit_test(test_break_inside_a_function),
 		cmocka_unit_test(test_touched_names),
 		cmocka_unit_test(test_thresholds),
