@@ -44,6 +44,8 @@ void pg_sessions_free(struct pg_sessions *sessions)
 struct span pg_session_intern(struct pg_sessions *sessions, struct span text)
 {
 	struct word *word;
+	if (text.len == 0)
+		return (struct span){"", 0};
 	HASH_FIND(hh, sessions->words, text.p, text.len, word);
 	if (!word) {
 		word = arena_alloc(&sessions->permanent, sizeof(*word));

@@ -136,8 +136,8 @@ static enum log_scan pass_over(const struct log_parser *parser, const char *data
 		if (at == len && last)
 			break;
 		if (!get_line(data, len, at, last, &line, &next)) {
-			/* Without a line end in so many bytes: damage, which may be given piece by piece. */
-			if (at == 0 && len < LOG_RECORD_MAX)
+			/* How much was read changes no count: one stretch is given at once, if it is not too long. */
+			if (len < LOG_RECORD_MAX)
 				return LOG_SCAN_MORE;
 			if (at == 0)
 				at = len;
@@ -158,6 +158,8 @@ static enum log_scan pass_over(const struct log_parser *parser, const char *data
 /* Takes the tab behind each line end out. What is left over at the end is blanks: nobody counts lines in it. */
 static struct span strip_tabs(struct span text)
 {
+	if (!text.p)
+		return (struct span){"", 0};
 	char *start = (char *)text.p; /* the caller's buffer, which a format may change */
 	char *end = start + text.len;
 	char *in = text.len ? memmem(start, text.len, "\n\t", 2) : NULL;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""make_corpus.py NAME FOLDER: seeds for a fuzz target, cut from the logs that the unit tests read."""
-import csv, glob, os, sys
+"""make_corpus.py NAME FOLDER [BIN]: seeds for a fuzz target, cut from the logs that the unit tests read; replay files
+are made of them with the program in BIN, and taken apart into chunks."""
+import csv, glob, os, struct, subprocess, sys, zlib
 
 name, folder = sys.argv[1:3]
 here = os.path.dirname(os.path.abspath(__file__))
@@ -21,11 +22,45 @@ if name == "fuzz_sql_lexer":
                 texts.add(message[-1])
     for number, text in enumerate(sorted(texts)):
         put(number, text.encode("latin1"))
+elif name == "fuzz_prefix":
+    prefixes = [b"%t:%r:%u@%d:[%p]:", b"%m:%r:%u@%d:[%p]:%l:%e:%s:%v:%x:%c:%q%a", b"%m [%p] %q%u@%d ",
+                b"%n|%-12u|%10d|%-6p|%-18a|%i|%h|%b|%e|%Q|%%|%q%c> "]
+    for number, log in enumerate(sorted(glob.glob(here + "/../unit/data/capture/*.log"))):
+        with open(log, "rb") as f:
+            for line_number, line in enumerate(f.read().split(b"\n")[::40]):
+                for p, prefix in enumerate(prefixes):
+                    put(number * 10000 + line_number * 10 + p, prefix + b"\n" + line[:300])
+elif name == "fuzz_replay_file":
+    program = os.path.join(sys.argv[3], "rehearse") if len(sys.argv) > 3 else "rehearse"
+    kinds = [b"ITEM", b"SESS", b"TEXT", b"SRCS", b"SUMM"]
+    for number, log in enumerate(logs if os.path.exists(program) else []):
+        made = folder + "/made.rpl"
+        subprocess.run([program, "create-replay", "--quiet", log, "-o", made], check=True, stdout=subprocess.DEVNULL)
+        with open(made, "rb") as f:
+            data = f.read()
+        os.unlink(made)
+        put(number, b"\0" + data)
+        chunks, at = b"\1", 16
+        while data[at:at + 4] == b"CHNK":
+            kind, (_, stored, count) = data[at + 4:at + 8], struct.unpack("<III", data[at + 8:at + 20])
+            raw = data[at + 32:at + 32 + stored]
+            at += 32 + stored
+            try:
+                raw = zlib.decompress(raw)
+            except zlib.error:
+                pass
+            if kind in kinds:
+                chunks += struct.pack("<BHB", kinds.index(kind), count, 0) + struct.pack("<I", len(raw))[:3] + raw
+        put(100 + number, chunks)
 else:
+    ending = {"fuzz_jsonlog": "json", "fuzz_stderr": "log"}.get(name, "csv")
+    logs = sorted(glob.glob(here + "/../unit/data/capture/*." + ending))
     for number, log in enumerate(logs):
         with open(log, "rb") as f:
             data = f.read()
+        # trio_aurora, trio_debian, trio_padded, trio_rds: the prefix's number in fuzz_stderr.c
+        choice = bytes([[1, 2, 3, 0][number % 4]]) if ending == "log" else b""
         lines = data.split(b"\n")
-        put(number, data[:20000])
+        put(number, choice + data[:20000])
         for part in range(0, len(lines), 25):
-            put(1000 + number * 100 + part // 25, b"\n".join(lines[part:part + 25]) + b"\n")
+            put(1000 + number * 100 + part // 25, choice + b"\n".join(lines[part:part + 25]) + b"\n")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # run.sh PROGRAM SECONDS: fuzzes in a temporary folder, from the seeds that make_corpus.py cuts from the unit tests' logs and
-# the cases of cases/NAME, which hold what once went wrong.
+# the cases of cases/NAME, which hold what once went wrong, and corpus/NAME, what long runs found worth keeping. With
+# FUZZ_KEEP=FOLDER the run's own corpus, made small, is left there.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 program=$(realpath "$1")
@@ -9,8 +10,10 @@ name=$(basename "$program")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/corpus"
-python3 "$here/make_corpus.py" "$name" "$work/corpus"
-if [ -d "$here/cases/$name" ]; then cp "$here/cases/$name"/* "$work/corpus/"; fi
+python3 "$here/make_corpus.py" "$name" "$work/corpus" "$(dirname "$program")"
+for kept in "$here/cases/$name" "$here/corpus/$name"; do
+	if [ -d "$kept" ]; then cp "$kept"/* "$work/corpus/"; fi
+done
 cd "$work"
 if ! "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
 	-artifact_prefix="$work/" "$work/corpus" >"$work/log" 2>&1; then
@@ -25,3 +28,7 @@ if ! "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_l
 	exit 1
 fi
 grep -E "stat::|cov:" "$work/log" | tail -n 6
+if [ -n "${FUZZ_KEEP:-}" ]; then
+	mkdir -p "$FUZZ_KEEP/$name"
+	"$program" -merge=1 -max_len=4096 "$FUZZ_KEEP/$name" "$work/corpus" >"$work/log" 2>&1 || tail -n 5 "$work/log"
+fi
