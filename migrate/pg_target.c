@@ -257,7 +257,10 @@ static const char settings_sql[] =
 	" 'cluster_name', 'config_file', 'connect_timeout', 'data_directory', 'external_pid_file', 'hba_file', "
 	"'ident_file',"
 	" 'listen_addresses', 'log_directory', 'port', 'unix_socket_directories', 'transaction_read_only',"
-	" 'transaction_isolation', 'transaction_deferrable', 'in_hot_standby') ORDER BY name COLLATE \"C\"";
+	" 'transaction_isolation', 'transaction_deferrable', 'in_hot_standby',"
+	/* and those that may hold a password */
+	" 'primary_conninfo', 'archive_command', 'archive_cleanup_command', 'restore_command', 'recovery_end_command',"
+	" 'ssl_passphrase_command') ORDER BY name COLLATE \"C\"";
 
 static int read_settings(const char *url, PGresult **out, char **version, struct error *err)
 {
