@@ -327,7 +327,7 @@ int pg_target_settings(const char *baseline_url, const char *migrating_url, json
 		(void)json_object_set_new(root, "baseline", json_pack("{s:s?}", "server_version", version_a));
 		if (migrating_url)
 			(void)json_object_set_new(root, "migrating", json_pack("{s:s?}", "server_version", version_b));
-		(void)json_object_set_new(root, "different_settings", b ? compare_settings(a, b) : json_array());
+		(void)json_object_set_new(root, "differences", b ? compare_settings(a, b) : json_array());
 		*out = root;
 	}
 	PQclear(a);

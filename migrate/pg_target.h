@@ -46,7 +46,7 @@ int pg_target_guard(const struct pg_target *target, const struct pg_target_guard
 /* ERR_USAGE when both are one database of one server. */
 int pg_target_distinct(const struct pg_target *baseline, const struct pg_target *migrating, struct error *err);
 /*
- * {"baseline": {"server_version": …}, "migrating": {…}, "different_settings": [{"name", "baseline", "migrating"}]}, a
+ * {"baseline": {"server_version": …}, "migrating": {…}, "differences": [{"name", "baseline", "migrating"}]}, a
  * new reference. Settings that must differ between two clones (port, folders, marker) are left out.
  */
 /* migrating_url may be NULL: one lane. */

@@ -137,7 +137,7 @@ static void test_settings(void **state)
 	json_t *settings = NULL;
 	struct error err = ERROR_INIT;
 	assert_int_equal(pg_target_settings(plain.url, marked.url, &settings, &err), 0);
-	const json_t *different = json_object_get(settings, "different_settings");
+	const json_t *different = json_object_get(settings, "differences");
 	assert_int_equal(json_array_size(different), 1);
 	const json_t *one = json_array_get(different, 0);
 	assert_string_equal(json_string_value(json_object_get(one, "name")), "work_mem");
