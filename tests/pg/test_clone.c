@@ -143,7 +143,7 @@ static void expect_equal_clones(struct clone_set *set)
 	json_t *settings = NULL;
 	struct error err = ERROR_INIT;
 	assert_int_equal(pg_target_settings(set->clones[0].url, set->clones[1].url, &settings, &err), 0);
-	assert_int_equal(json_array_size(json_object_get(settings, "different_settings")), 0);
+	assert_int_equal(json_array_size(json_object_get(settings, "differences")), 0);
 	json_decref(settings);
 	assert_ptr_equal(clone_set_find(set, "migrating"), &set->clones[1]);
 	assert_int_equal(count_entries(), 4); /* two folders, two records */
