@@ -15,6 +15,7 @@
 #include "sql_runner.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -45,8 +46,8 @@ struct rehearsal {
 	bool has_run_dir;
 	pthread_t migration_thread;
 	bool migration_started;
-	volatile bool migration_running;
-	volatile uint32_t migration_statement;
+	atomic_bool migration_running; /* once false, ledger and migration_error are the caller's */
+	_Atomic uint32_t migration_statement;
 	int64_t migrate_at_ns; /* from the run's start, at its speed */
 	struct ledger ledger;
 	struct error migration_error;

@@ -14,6 +14,7 @@
 #include "ledger.h"
 #include "migration.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,8 +25,8 @@ struct sql_runner_options {
 	int64_t start_at_ns; /* when to begin, on clock_mono_ns(); 0 or past: at once. It is connected before */
 	int64_t timeout_ns;  /* for all statements together, 0 for none */
 	int64_t interval_ns; /* between samples of its own locks; 0 means 10 ms */
-	const volatile bool *cancelled;	 /* may be NULL; when it turns true the statement is cancelled */
-	volatile uint32_t *statement_no; /* may be NULL; the number, from 1, of the statement that runs, for display */
+	const volatile bool *cancelled; /* may be NULL; when it turns true the statement is cancelled */
+	_Atomic uint32_t *statement_no; /* may be NULL; the number, from 1, of the statement that runs, for display */
 };
 
 /*

@@ -14,6 +14,7 @@
 #include "replay_file.h"
 #include "schedule.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -47,7 +48,7 @@ struct lane_options {
 	int64_t drain_timeout_ns;
 	/* The lane is given up when items are sent and none finishes for so long (a frozen server); 0: never. */
 	int64_t stall_timeout_ns;
-	const volatile bool *hold;	/* while true (the migration runs) neither timeout counts; may be NULL */
+	const atomic_bool *hold;	/* while true (the migration runs) neither timeout counts; may be NULL */
 	const volatile bool *cancelled; /* looked at every 50 ms */
 };
 
