@@ -8,7 +8,9 @@
 #include "json_file.h"
 #include "mem.h"
 #include "output.h"
+#include "pg_tables.h"
 #include "replay_file.h"
+#include "replay_timeline.h"
 #include "sql_fingerprint.h"
 #include "sqlstate.h"
 
@@ -31,14 +33,23 @@ struct fingerprint {
 	UT_hash_handle hh;
 	uint64_t hash;
 	char *text;
+	struct pg_tables tables;
 	uint64_t count;
 	uint64_t errors;
 	int64_t duration_ns; /* of those that have one */
 	uint64_t timed;
 };
 
+struct table {
+	UT_hash_handle hh;
+	const char *name; /* a fingerprint's */
+	uint64_t count;	  /* statements that name it */
+};
+
 struct survey {
 	struct fingerprint *fingerprints;
+	struct table *tables;
+	struct replay_timeline timeline;
 	uint64_t statements;
 	uint64_t inferred;
 	uint64_t errors;
@@ -58,6 +69,9 @@ static void fingerprint_add(struct survey *survey, const struct replay_file *fil
 		found = mem_zalloc(1, sizeof(*found));
 		found->hash = hash;
 		found->text = mem_strndup(survey->text.data, survey->text.len);
+		strbuf_clear(&survey->text);
+		replay_item_sql(file, item, &survey->text);
+		(void)pg_tables_read((struct span){survey->text.data, survey->text.len}, &found->tables);
 		HASH_ADD(hh, survey->fingerprints, hash, sizeof(found->hash), found);
 	}
 	found->count++;
@@ -68,10 +82,28 @@ static void fingerprint_add(struct survey *survey, const struct replay_file *fil
 	}
 }
 
+/* After the last item: how often each table is named. */
+static void count_tables(struct survey *survey)
+{
+	for (const struct fingerprint *f = survey->fingerprints; f; f = f->hh.next) {
+		for (size_t i = 0; i < f->tables.count; i++) {
+			struct table *table;
+			HASH_FIND_STR(survey->tables, f->tables.names[i], table);
+			if (!table) {
+				table = mem_zalloc(1, sizeof(*table));
+				table->name = f->tables.names[i];
+				HASH_ADD_KEYPTR(hh, survey->tables, table->name, strlen(table->name), table);
+			}
+			table->count += f->count;
+		}
+	}
+}
+
 static void survey_add(struct survey *survey, const struct replay_file *file, const struct item *item)
 {
 	survey->inferred += (item->flags & ITEM_INFERRED) != 0;
 	survey->errors += item->sqlstate != 0;
+	replay_timeline_add(&survey->timeline, item);
 	if (item->kind == ITEM_SIMPLE || item->kind == ITEM_EXECUTE) {
 		survey->statements++;
 		fingerprint_add(survey, file, item);
@@ -87,8 +119,14 @@ static void survey_add(struct survey *survey, const struct replay_file *file, co
 static void survey_release(struct survey *survey)
 {
 	struct fingerprint *fingerprint, *next;
+	struct table *table, *next_table;
+	HASH_ITER (hh, survey->tables, table, next_table) {
+		HASH_DEL(survey->tables, table);
+		free(table);
+	}
 	HASH_ITER (hh, survey->fingerprints, fingerprint, next) {
 		HASH_DEL(survey->fingerprints, fingerprint);
+		pg_tables_release(&fingerprint->tables);
 		free(fingerprint->text);
 		free(fingerprint);
 	}
@@ -174,14 +212,55 @@ static int by_time(const struct fingerprint *a, const struct fingerprint *b)
 	return (a->duration_ns < b->duration_ns) - (a->duration_ns > b->duration_ns);
 }
 
+static int by_use(const struct table *a, const struct table *b)
+{
+	if (a->count != b->count)
+		return a->count < b->count ? 1 : -1;
+	return strcmp(a->name, b->name);
+}
+
+static json_t *tables_json(struct survey *survey)
+{
+	json_t *list = json_array();
+	HASH_SORT(survey->tables, by_use);
+	for (const struct table *table = survey->tables; table; table = table->hh.next)
+		json_array_append_new(list, json_pack("{s:o, s:I}", "table",
+						      json_from_bytes(table->name, strlen(table->name)), "statements",
+						      (json_int_t)table->count));
+	return list;
+}
+
+static void print_tables(struct survey *survey)
+{
+	if (!survey->tables)
+		return;
+	HASH_SORT(survey->tables, by_use);
+	output_text("\nTables, by the statements that name them\n");
+	int64_t n = 0;
+	const struct table *table = survey->tables;
+	for (; table && n < top_count; table = table->hh.next, n++)
+		output_text("%10llu  %s\n", (unsigned long long)table->count, table->name);
+	if (table)
+		output_text("            and %u more\n", HASH_COUNT(survey->tables) - (unsigned)n);
+}
+
+static json_t *names_json(const struct pg_tables *tables)
+{
+	json_t *names = json_array();
+	for (size_t i = 0; i < tables->count; i++)
+		json_array_append_new(names, json_from_bytes(tables->names[i], strlen(tables->names[i])));
+	return names;
+}
+
 static json_t *top_json(const struct survey *survey)
 {
 	json_t *top = json_array();
 	int64_t n = 0;
 	for (const struct fingerprint *f = survey->fingerprints; f && n < top_count; f = f->hh.next, n++) {
-		json_t *row = json_pack("{s:o, s:o, s:I, s:I}", "fingerprint", hash_json(f->hash), "sql",
-					json_from_bytes(f->text, strlen(f->text)), "n", (json_int_t)f->count, "errors",
-					(json_int_t)f->errors);
+		json_t *row =
+			json_pack("{s:o, s:o, s:s, s:o, s:I, s:I}", "fingerprint", hash_json(f->hash), "sql",
+				  json_from_bytes(f->text, strlen(f->text)), "kind", f->tables.kind, "tables",
+				  names_json(&f->tables), "n", (json_int_t)f->count, "errors", (json_int_t)f->errors);
 		if (f->timed > 0) {
 			json_object_set_new(row, "total_s", json_real(ns_to_s(f->duration_ns)));
 			json_object_set_new(row, "mean_ms", json_real(ns_to_ms(f->duration_ns) / (double)f->timed));
@@ -204,19 +283,29 @@ static void print_top(const struct survey *survey, const char *title)
 	}
 }
 
+/* Why records are in no item, with the place of the first of each reason. */
 static void print_skipped(const struct replay_file *file)
 {
 	const json_t *capture = replay_file_capture(file);
-	const json_t *skipped = json_object_get(capture, "skipped");
+	const json_t *examples = json_object_get(capture, "examples");
+	json_t *skipped = json_object_get(capture, "skipped");
 	const char *reason;
 	json_t *count;
-	output_text("log records %lld, in no item:",
-		    (long long)json_integer_value(json_object_get(capture, "log_records")));
-	json_object_foreach ((json_t *)skipped, reason, count) {
-		if (json_integer_value(count) > 0)
-			output_text(" %s %lld", reason, (long long)json_integer_value(count));
-	}
+	output_text("log records %lld", (long long)json_integer_value(json_object_get(capture, "log_records")));
+	double uncertainty_ms = json_number_value(json_object_get(capture, "time_uncertainty_ms"));
+	if (uncertainty_ms > 1)
+		output_text("; the log's times are exact to %.0f ms, within which items lie in its order",
+			    uncertainty_ms);
 	output_text("\n");
+	bool any = false;
+	json_object_foreach (skipped, reason, count) {
+		if (json_integer_value(count) == 0)
+			continue;
+		const char *example = json_string_value(json_object_get(examples, reason));
+		output_text("%s%10lld  %-25s%s%s\n", any ? "" : "in no item:\n", (long long)json_integer_value(count),
+			    reason, example ? " " : "", example ? example : "");
+		any = true;
+	}
 }
 
 static void print_summary(const struct replay_file *file, struct survey *survey)
@@ -234,8 +323,10 @@ static void print_summary(const struct replay_file *file, struct survey *survey)
 		output_text(" %s %llu", item_kind_name(kind), (unsigned long long)replay_file_kind_count(file, kind));
 	output_text(" (%llu inferred)\n", (unsigned long long)survey->inferred);
 	print_skipped(file);
+	replay_timeline_print(&survey->timeline);
 	if (top_count == 0)
 		return;
+	print_tables(survey);
 	HASH_SORT(survey->fingerprints, by_time);
 	bool timed = survey->fingerprints && survey->fingerprints->duration_ns > 0;
 	if (timed)
@@ -259,13 +350,14 @@ static json_t *summary_json(const struct replay_file *file, struct survey *surve
 	HASH_SORT(survey->fingerprints, by_time);
 	json_t *top_by_time = top_json(survey);
 	HASH_SORT(survey->fingerprints, by_count);
-	return json_pack("{s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:f, s:I, s:o, s:I, s:o, s:o, s:O}", "schema",
+	return json_pack("{s:s, s:s, s:s, s:f, s:I, s:I, s:I, s:f, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:O}", "schema",
 			 "rehearse.show-replay/1", "first_time", first, "last_time", last, "span_s", span_s, "sessions",
 			 (json_int_t)replay_file_session_count(file), "sessions_at_once_max",
 			 (json_int_t)survey->open_max, "statements", (json_int_t)survey->statements, "statements_per_s",
 			 span_s > 0 ? (double)survey->statements / span_s : 0.0, "errors", (json_int_t)survey->errors,
 			 "items", items, "fingerprints", (json_int_t)HASH_COUNT(survey->fingerprints), "top_by_count",
-			 top_json(survey), "top_by_time", top_by_time, "capture", replay_file_capture(file));
+			 top_json(survey), "top_by_time", top_by_time, "tables", tables_json(survey), "timeline",
+			 replay_timeline_json(&survey->timeline), "capture", replay_file_capture(file));
 }
 
 static int read_items(const struct replay_file *file, struct survey *survey, struct error *err)
@@ -302,7 +394,9 @@ static int run(const struct command_call *call, struct error *err)
 		return rc;
 	struct survey survey = {0};
 	strbuf_init(&survey.text, SQL_MAX);
+	replay_timeline_init(&survey.timeline, replay_file_span_ns(file));
 	rc = read_items(file, &survey, err);
+	count_tables(&survey);
 	if (rc == 0 && !list_items && call->json) {
 		json_t *document = summary_json(file, &survey);
 		output_json(document);
@@ -323,9 +417,10 @@ const struct command cmd_show_replay = {
 	.arguments_max = 1,
 	.options = options,
 	.run = run,
-	.docs = "Prints the time that the file spans, its sessions, items by kind, what of the log was left out and "
-		"why, and "
-		"the statements that came most often and took most time.\n\n"
+	.docs = "Prints the time that the file spans, its sessions and statements over that time, items by kind, what "
+		"of "
+		"the log was left out and why (with the place of the first record of each reason), the tables that are "
+		"named, and the statements that came most often and took most time.\n\n"
 		"Statements are shown without their values. --items lists every item as a line of JSON: its ordinal, "
 		"time "
 		"from the file's start, session, kind, fingerprint, and the file and line of the log that it came "
