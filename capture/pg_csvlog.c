@@ -136,17 +136,20 @@ static const unsigned char wanted[] = {COL_TIME,     COL_USER,	      COL_DATABAS
 				       COL_QUERY,    COL_APPLICATION, COL_BACKEND_TYPE};
 
 /* From where the fields' separators are to the fields that are wanted. */
-static void fill_fields(struct log_parser *parser, char *data, const uint32_t *ends, bool doubled)
+static inline void fill_fields(struct log_parser *parser, char *data, const uint32_t *ends, bool doubled)
 {
+	size_t count = parser->field_count;
 	for (size_t i = 0; i < sizeof(wanted); i++) {
 		size_t column = wanted[i];
-		if (column >= parser->field_count)
+		if (column >= count)
 			return;
-		char *p = column ? data + ends[column - 1] + 1 : data;
-		size_t len = (size_t)(data + ends[column] - p);
-		bool quoted = len >= 2 && *p == '"';
+		/* the first one's beginning is kept as the end of one before it */
+		char *p = data + (uint32_t)(ends[column] + 1);
+		size_t len = (size_t)(data + ends[column + 1] - p);
+		size_t quoted = *p == '"';
 		struct field *field = &parser->fields[column];
-		*field = (struct field){.p = p + quoted, .len = len - 2U * quoted};
+		field->p = p + quoted;
+		field->len = len - 2 * quoted;
 		field->doubled = doubled && quoted && memchr(field->p, '"', field->len);
 	}
 }
@@ -158,7 +161,8 @@ static void fill_fields(struct log_parser *parser, char *data, const uint32_t *e
 #if CSV_MASKS
 static bool split_by_masks(struct log_parser *parser, char *data, size_t len, size_t *used)
 {
-	uint32_t ends[COLUMNS_MAX + 64];
+	uint32_t ends[1 + COLUMNS_MAX + 64];
+	ends[0] = UINT32_MAX; /* with 1 added: 0 */
 	size_t count = 0;
 	uint64_t inside_before = 0; /* all ones while a quoted field is open */
 	uint64_t may_open = 1;	    /* bit 0: the byte before was a separator or a closing quote */
@@ -189,7 +193,7 @@ static bool split_by_masks(struct log_parser *parser, char *data, size_t len, si
 			return false;
 		doubled |= twice & ours;
 		for (uint64_t left = separators & ours; left; left &= left - 1)
-			ends[count++] = (uint32_t)(base + (unsigned)__builtin_ctzll(left));
+			ends[++count] = (uint32_t)(base + (unsigned)__builtin_ctzll(left));
 		if (count > COLUMNS_MAX)
 			return false;
 		if (end) {

@@ -58,7 +58,7 @@ static int add_statement(struct pg_sessions *sessions, struct session *session, 
 	if (rc < 0)
 		return rc;
 	session->statements = true;
-	session->pending.text_hash = hash_span(use->text);
+	session->pending.text_hash = use->text_hash;
 	session->pending.awaits = item->duration_ns < 0 && item->sqlstate == 0;
 	return 0;
 }

@@ -19,8 +19,8 @@ static struct span skip_prefix(struct span text, size_t n)
 	return (struct span){text.p + n, text.len - n};
 }
 
-/* Takes the prefix off; false when it is not there. */
-static bool take(struct span *text, const char *prefix)
+/* Takes the prefix off; false when it is not there. Inlined, so that a prefix's length is known when it is compiled. */
+__attribute__((always_inline)) static inline bool take(struct span *text, const char *prefix)
 {
 	if (!span_starts_with(*text, prefix))
 		return false;

@@ -117,7 +117,7 @@ void text_splitter_split(struct text_splitter *splitter, struct span text, struc
 			 struct arena *arena, struct text_split *split)
 {
 	size_t count = 0;
-	*split = (struct text_split){.text = text};
+	*split = (struct text_split){.text = text, .text_hash = XXH3_64bits(text.p, text.len)};
 	if (!split_template(splitter, text, literals, &count))
 		return;
 	literals->count += count;
@@ -206,6 +206,7 @@ void text_table_look_up(struct text_table *table, struct span text, struct text_
 		own.literals = table->literals.items;
 		split = &own;
 	}
+	out->text_hash = split->text_hash;
 	out->entry = split->shape ? entry_of(table, split->shape) : NULL;
 	out->copy = split->shape ? split->shape->copy : pg_statement_is_copy(text);
 	out->parameter_max = split->shape ? split->shape->parameter_max : pg_statement_parameter_max(text);

@@ -24,6 +24,7 @@ struct text_shape;
 /* A text taken apart. Valid as long as the text, the literals and the arena that were given. */
 struct text_split {
 	struct span text;
+	uint64_t text_hash;	  /* XXH3 of the text */
 	struct text_shape *shape; /* NULL when it has no template: it goes whole */
 	const struct span *literals;
 	uint32_t literal_count;
@@ -52,6 +53,7 @@ struct text_use {
 	bool copy;		  /* pg_statement_is_copy() */
 	unsigned parameter_max;	  /* pg_statement_parameter_max() */
 	struct span text;
+	uint64_t text_hash; /* XXH3 */
 	const struct span *literals;
 	uint32_t literal_count;
 };
