@@ -169,6 +169,25 @@ static bool read_duration(struct span message, struct pg_event *event)
 	return read_statement(message, event);
 }
 
+/*
+ * "statement: " and "duration: " as PostgreSQL 15's own catalogues translate them. Where lc_messages is not English the
+ * severity may still be "LOG", and in jsonlog always is; then the messages tell.
+ */
+static bool is_translated(struct span message)
+{
+	static const char *const words[] = {"Anweisung: ",    "Dauer: ",     "sentencia: ",  "duración: ",
+					    "instruction : ", "durée : ",    "istruzione: ", "durata: ",
+					    "文: ",	      "期間: ",	     "ოპერატორი: ",  "ხანგრძლივობა: ",
+					    "명령 구문: ",    "실행시간: ",  "оператор: ",   "продолжительность: ",
+					    "sats: ",	      "varaktighet", "тривалість: ", "语句: ",
+					    "耗时: ",	      "陳述式: ",    "持續時間: "};
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		if (span_starts_with(message, words[i]))
+			return true;
+	}
+	return false;
+}
+
 static enum skip_reason name_other_log(const struct log_record *record)
 {
 	static const struct {
@@ -189,6 +208,8 @@ static enum skip_reason name_other_log(const struct log_record *record)
 		if (span_starts_with(record->message, known[i].prefix))
 			return known[i].reason;
 	}
+	if (is_translated(record->message))
+		return SKIP_UNKNOWN_SEVERITY;
 	return record->user.len == 0 ? SKIP_BACKGROUND : SKIP_OTHER_LOG;
 }
 

@@ -37,7 +37,7 @@ enum skip_reason {
 	SKIP_CONNECTION_LOST,
 	SKIP_NOTICE, /* WARNING, NOTICE, INFO, DEBUG */
 	SKIP_OTHER_LOG,
-	SKIP_UNKNOWN_SEVERITY, /* lc_messages is not English */
+	SKIP_UNKNOWN_SEVERITY, /* lc_messages is not English: words that are not known, or are known as translations */
 	SKIP_OUTSIDE_SESSION,  /* behind the end of its session */
 	SKIP_DUPLICATE,	       /* the same record is in another file */
 	SKIP_REASON_COUNT

@@ -374,24 +374,51 @@ static void test_jsonlog_records(void **state)
 	       "a|||q@1 |||@2 ");
 }
 
-/* Servers that do not speak English: said, not guessed. */
-static void test_other_languages(void **state)
+static void refuse_language(const char *text)
 {
-	(void)state;
 	char *path = mem_printf("%s/log", folder);
 	FILE *log = fopen(path, "w");
 	assert_non_null(log);
-	(void)fputs("2026-11-21 20:08:01.100 UTC [7] u@d LOG:  Anweisung: SELECT 1\n"
-		    "2026-11-21 20:08:01.200 UTC [7] u@d FEHLER:  Division durch Null\n"
-		    "2026-11-21 20:08:01.200 UTC [7] u@d ANWEISUNG:  SELECT 1/0\n",
-		    log);
+	(void)fputs(text, log);
 	(void)fclose(log);
 	const char *name = path;
 	struct create_replay_options options = {.logs = &name, .log_count = 1, .output = output};
 	struct create_replay_result result;
 	struct error err = ERROR_INIT;
 	assert_int_equal(create_replay(&options, &result, NULL, &err), -ERR_DATA);
-	assert_non_null(strstr(err.text, "not in English"));
+	if (!strstr(err.text, "not in English"))
+		fail_msg("%s", err.text);
+	(void)unlink(path);
+	free(path);
+}
+
+/* Servers that do not speak English: said, not guessed. */
+static void test_other_languages(void **state)
+{
+	(void)state;
+	refuse_language("2026-11-21 20:08:01.100 UTC [7] u@d LOG:  Anweisung: SELECT 1\n");
+	refuse_language("2026-11-21 20:08:01.100 UTC [7] u@d LOG:  durée : 0.1 ms, instruction : SELECT 1\n"
+			"2026-11-21 20:08:01.200 UTC [7] u@d ERREUR:  division par zéro\n"
+			"2026-11-21 20:08:01.200 UTC [7] u@d INSTRUCTION :  SELECT 1/0\n");
+	refuse_language("2026-11-21 20:08:01.100 UTC [7] u@d СООБЩЕНИЕ:  оператор: SELECT 1\n");
+	refuse_language(J "\"user\":\"u\",\"message\":\"sentencia: SELECT 1\"}\n");
+}
+
+/* pgaudit's records, of which there is no server here: known by their beginning, no statements. */
+static void test_pgaudit(void **state)
+{
+	(void)state;
+	char *path = mem_printf("%s/log", folder);
+	FILE *log = fopen(path, "w");
+	assert_non_null(log);
+	(void)fputs(J "\"user\":\"u\",\"message\":\"AUDIT: SESSION,1,1,WRITE,INSERT,,,insert into t values ($1),<not "
+		      "logged>\"}\n" J "\"user\":\"u\",\"message\":\"statement: SELECT 1\"}\n",
+		    log);
+	(void)fclose(log);
+	struct create_replay_result result;
+	json_decref(capture(path, NULL, &result));
+	assert_int_equal(result.statements, 1);
+	assert_int_equal(result.skipped[SKIP_PGAUDIT], 1);
 	(void)unlink(path);
 	free(path);
 }
@@ -406,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_sqlstates),
 		cmocka_unit_test(test_jsonlog_records),
 		cmocka_unit_test(test_other_languages),
+		cmocka_unit_test(test_pgaudit),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
