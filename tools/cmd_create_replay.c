@@ -132,18 +132,20 @@ const struct command cmd_create_replay = {
 	.arguments_max = SIZE_MAX,
 	.options = options,
 	.run = run,
-	.docs = "Reads PostgreSQL csvlogs (9.0 and later), plain or gzip, in any order, of a server that logs with "
-		"log_statement=all or with log_min_duration_statement=0, and writes what its clients did as a replay "
-		"file: "
-		"connects, statements with their parameters, cancels and disconnects, each with its time. Set "
+	.docs = "Reads PostgreSQL logs (csvlog, jsonlog, or stderr with any log_line_prefix), plain or gzip, in any "
+		"order, of "
+		"a server that logs with log_statement=all or with log_min_duration_statement=0, and writes what its "
+		"clients did as a replay file: connects, statements with their parameters, cancels and disconnects, "
+		"each with its time. A folder stands for the files in it, - for standard input; files may overlap. Set "
 		"log_connections, log_disconnections and log_parameter_max_length=-1 beside it; what the log does not "
-		"show "
-		"of connecting and disconnecting is inferred.\n\n"
+		"show of connecting and disconnecting is inferred.\n\n"
 		"Every record of the logs is counted once, in an item or under the reason why it is in none: copy "
 		"(COPY FROM STDIN and TO STDOUT, whose data is not in the log), fastpath, truncated (parameters that a "
 		"limit "
 		"has cut), unparsed, filtered, and more.\n\n"
 		"The replay file holds the statements' values and is readable by its owner alone.",
 	.examples = "rehearse create-replay postgresql.csv -o day.rpl\n"
+		    "rehearse create-replay postgresql.log --log-line-prefix '%t [%p] %u@%d ' -o day.rpl\n"
+		    "rehearse create-replay downloads/ --database shop --from 2026-11-21T20:00:00Z -o day.rpl\n"
 		    "rehearse create-replay logs/*.csv.gz --exclude '^VACUUM' --source-host db.example.com -o day.rpl",
 };
