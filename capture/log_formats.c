@@ -196,6 +196,9 @@ const struct log_format *log_formats_detect(const struct log_formats *formats, s
 			best_bytes = bytes;
 			best = formats->candidates[i];
 		}
+		/* csvlog and jsonlog look like nothing else. */
+		if (!formats->candidates[i]->settings && bytes > len / 2)
+			break;
 	}
 	free(copy);
 	return best;

@@ -226,7 +226,7 @@ bool log_zone_parse_given(const struct log_zone *zone, const char *text, int64_t
 	int64_t whole_s = timegm(&copy);
 	if (copy.tm_mday != tm.tm_mday)
 		return false;
-	if (suffix.len == 0 && zone->name)
+	if (suffix.len == 0 && zone && zone->name)
 		whole_s = mktime(&tm);
 	else if (numeric_offset(suffix, &offset_s))
 		whole_s -= offset_s;

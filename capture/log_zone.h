@@ -33,6 +33,7 @@ int log_zone_parse(struct log_zone *zone, struct span text, int64_t *out_ns, str
  * A time that a person gives: RFC 3339 ("2026-11-21T20:08:00.5+01:00"), or without a zone, and then local time of the
  * named zone, else UTC; seconds may be missing. False when it is none.
  */
+/* zone may be NULL. */
 bool log_zone_parse_given(const struct log_zone *zone, const char *text, int64_t *out_ns);
 
 #endif

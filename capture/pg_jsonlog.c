@@ -6,14 +6,15 @@
  */
 #include "pg_jsonlog.h"
 
+#include "clock.h"
 #include "mem.h"
 #include "num.h"
 
-#define DEPTH_MAX 32
+#define DEPTH_MAX  32
+#define TIME_MAX_S 7258118400U /* the year 2200 */
 
 struct log_parser {
 	struct log_zone *zone;
-	int64_t last_ns;
 };
 
 enum key {
@@ -341,13 +342,30 @@ static struct span value_of(const struct reader *r, enum key key)
 	return r->values[key].p ? r->values[key] : (struct span){"", 0};
 }
 
+/* The operator's own stamp: "2026-11-21T20:08:01.123Z", or seconds since 1970. */
+static bool operator_time(struct span text, int64_t *out_ns)
+{
+	char copy[48];
+	if (text.len == 0 || text.len >= sizeof(copy))
+		return false;
+	memcpy(copy, text.p, text.len);
+	copy[text.len] = '\0';
+	uint64_t seconds = 0;
+	size_t used = 0;
+	if (text.len > 4 && copy[4] == '-')
+		return log_zone_parse_given(NULL, copy, out_ns);
+	if (!num_scan_digits(copy, text.len, &seconds, &used) || seconds > TIME_MAX_S)
+		return false;
+	*out_ns = (int64_t)seconds * NS_PER_S;
+	return true;
+}
+
 static int fill_record(struct log_parser *parser, const struct reader *r, struct log_record *record, struct error *err)
 {
 	bool operator_line = value_of(r, KEY_LOGGER).len > 0 && value_of(r, KEY_TIME).len == 0;
 	if (operator_line) {
-		record->time_ns = parser->last_ns;
 		record->severity = span_from_str("LOG");
-		return parser->last_ns ? 0 : 1;
+		return operator_time(value_of(r, KEY_STAMP), &record->time_ns) ? 0 : 1;
 	}
 	int rc = log_zone_parse(parser->zone, value_of(r, KEY_TIME), &record->time_ns, err);
 	if (rc != 0)
@@ -355,7 +373,6 @@ static int fill_record(struct log_parser *parser, const struct reader *r, struct
 	int64_t pid = decimal(value_of(r, KEY_PID));
 	if (pid <= 0 || pid > UINT32_MAX || value_of(r, KEY_SEVERITY).len == 0)
 		return 1;
-	parser->last_ns = record->time_ns;
 	record->pid = (uint32_t)pid;
 	record->user = value_of(r, KEY_USER);
 	record->database = value_of(r, KEY_DATABASE);
@@ -441,6 +458,11 @@ static enum log_scan jsonlog_scan(struct log_parser *parser, char *data, size_t 
 	return rc == 0 ? LOG_SCAN_RECORD : LOG_SCAN_UNPARSED;
 }
 
+static bool jsonlog_begins(const char *data, size_t len)
+{
+	return len > 0 && data[0] == '{';
+}
+
 static void jsonlog_explain(const char *data, size_t len, char *out, size_t size)
 {
 	(void)data;
@@ -450,9 +472,14 @@ static void jsonlog_explain(const char *data, size_t len, char *out, size_t size
 
 const struct log_format pg_jsonlog_format = {
 	.name = "PostgreSQL jsonlog",
-	.caps = {.session_ids = true, .sqlstates = true, .single_lines = true, .resolution_ns = 1000000},
+	.caps = {.session_ids = true,
+		 .sqlstates = true,
+		 .single_lines = true,
+		 .independent = true,
+		 .resolution_ns = 1000000},
 	.open = jsonlog_open,
 	.free = jsonlog_free,
 	.scan = jsonlog_scan,
+	.begins = jsonlog_begins,
 	.explain = jsonlog_explain,
 };

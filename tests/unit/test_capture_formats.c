@@ -370,7 +370,8 @@ static void test_jsonlog_records(void **state)
 	       "UTC\",\"user_name\":\"u\",\"process_id\":\"7\",\"connection_from\":\"10.0.0.1:5\","
 	       "\"session_id\":\"65f0.7\",\"error_severity\":\"LOG\",\"message\":\"a\",\"query\":\"q\"},\"logging_"
 	       "pod\":\"p\"}\n"
-	       "{\"level\":\"info\",\"logger\":\"instance-manager\",\"msg\":\"said\"}\n",
+	       "{\"level\":\"info\",\"ts\":\"2026-11-21T20:08:02.5Z\",\"logger\":\"instance-manager\",\"msg\":\"said\"}"
+	       "\n",
 	       "a|||q@1 |||@2 ");
 }
 
