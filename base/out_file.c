@@ -30,7 +30,9 @@ int out_file_open(const char *path, struct out_file **out, struct error *err)
 	file->temp_path = mem_printf("%s.XXXXXX.tmp", path);
 	file->fd = mkostemps(file->temp_path, 4, O_CLOEXEC);
 	if (file->fd < 0) {
-		int rc = error_set_errno(err, ERR_INTERNAL, "%s: cannot write", path);
+		/* A folder that is not there, or not ours to write to, is the caller's choice; a full disk is not. */
+		bool chosen = errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == EROFS;
+		int rc = error_set_errno(err, chosen ? ERR_USAGE : ERR_INTERNAL, "%s: cannot write", path);
 		free(file->temp_path);
 		free(file->path);
 		free(file);

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "mem.h"
+#include "stop_flag.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -267,7 +268,7 @@ static bool watch_child(const struct process_options *options, pid_t pid, int ou
 		pid_t got = waitpid(pid, status, WNOHANG);
 		if (got == pid || (got < 0 && errno != EINTR))
 			break;
-		if (!term_ns && cancelled && *cancelled) {
+		if (!term_ns && stop_flag_is_set(cancelled)) {
 			signal_child(options, pid, SIGTERM);
 			term_ns = clock_mono_ns();
 		} else if (term_ns && !killed && clock_mono_ns() - term_ns > TERM_GRACE_NS) {

@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "pg_session.h"
 #include "work_ring.h"
+#include "stop_flag.h"
 
 #define PROGRESS_EVERY 16384 /* records */
 #define THREADS_MAX    4
@@ -34,7 +35,7 @@ struct job {
 
 static int tick(struct job *job, int64_t done_bytes, struct error *err)
 {
-	if (job->cancelled && *job->cancelled)
+	if (stop_flag_is_set(job->cancelled))
 		return error_set(err, ERR_INTERRUPTED, "interrupted");
 	if (job->options->progress)
 		job->options->progress(job->options->progress_context, done_bytes, job->sources.total_bytes);

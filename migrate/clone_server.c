@@ -7,6 +7,7 @@
 #include "out_file.h"
 #include "pg_target.h"
 #include "process.h"
+#include "stop_flag.h"
 #include "strbuf.h"
 
 #include <arpa/inet.h>
@@ -387,7 +388,7 @@ int clone_server_await(const struct clone_source *source, struct clone *clone, c
 	for (int try = 0;; try++) {
 		char *url = make_url(clone, "postgres", "template1");
 		bool up = false, ended = false;
-		while (!up && !ended && !(cancelled && *cancelled)) {
+		while (!up && !ended && !stop_flag_is_set(cancelled)) {
 			up = PQping(url) == PQPING_OK;
 			ended = !up && waitpid(clone->pid, NULL, WNOHANG) != 0;
 			if (!up && !ended)

@@ -2,6 +2,7 @@
 #include "folder_copy.h"
 
 #include "mem.h"
+#include "stop_flag.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -31,7 +32,7 @@ static int full(const struct copy *copy, const char *relative)
 
 static bool is_cancelled(const struct copy *copy)
 {
-	return copy->options->cancelled && *copy->options->cancelled;
+	return stop_flag_is_set(copy->options->cancelled);
 }
 
 /* Bytes [at, at + len) by read and write. */

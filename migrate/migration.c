@@ -182,3 +182,14 @@ int migration_add_file(struct migration *migration, const char *path, struct err
 	strbuf_release(&text);
 	return rc;
 }
+
+int migration_load(struct migration *migration, const char *const *paths, size_t count, struct error *err)
+{
+	migration_init(migration);
+	for (size_t i = 0; i < count; i++) {
+		int rc = migration_add_file(migration, paths[i], err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}

@@ -39,7 +39,9 @@ void migration_release(struct migration *migration);
  * or has a psql meta-command or data of COPY … FROM STDIN (which only psql can run).
  */
 int migration_add_file(struct migration *migration, const char *path, struct error *err);
-/* As above, from memory; name stands for the file. For runners that make their SQL themselves. */
+/* Several files, in order; initialises *migration, which is to be released whatever the result. */
+int migration_load(struct migration *migration, const char *const *paths, size_t count, struct error *err);
+/* As migration_add_file(), from memory; name stands for the file. For runners that make their SQL themselves. */
 int migration_add_text(struct migration *migration, const char *name, const char *text, size_t len, struct error *err);
 
 #endif

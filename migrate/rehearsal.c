@@ -12,12 +12,13 @@
 #include "pg_target.h"
 #include "run_dir.h"
 #include "schedule.h"
+#include "scratch_folder.h"
 #include "sql_runner.h"
+#include "stop_flag.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define START_DELAY_NS (1 * NS_PER_S)	 /* from having everything ready to the common start */
 #define LOOK_NS	       (100 * NS_PER_MS) /* how often the progress is shown */
@@ -55,7 +56,7 @@ struct rehearsal {
 
 static bool user_cancelled(const struct rehearsal *r)
 {
-	return r->options->cancelled && *r->options->cancelled;
+	return stop_flag_is_set(r->options->cancelled);
 }
 
 /* "host" or "host:port" as create-replay was told; the host is to be freed. */
@@ -117,29 +118,23 @@ static int amplify_file(struct rehearsal *r, struct error *err)
 {
 	struct amplify_counts counts;
 	struct replay_file *more = NULL;
-	const char *base = getenv("TMPDIR");
-	char *folder = mem_printf("%s/rehearse-amplify.XXXXXX", base && *base ? base : "/var/tmp");
-	if (!mkdtemp(folder)) {
-		int rc = error_set_errno(err, ERR_INTERNAL, "%s: cannot make a temporary folder", folder);
-		free(folder);
+	struct scratch_folder folder;
+	int rc = scratch_folder_init(&folder, "amplify", err);
+	if (rc < 0)
 		return rc;
-	}
-	char *path = run_dir_path(folder, "amplified.replay");
-	int rc = amplify_write(r->file, &r->options->amplify, path, &counts, err);
+	char *path = run_dir_path(folder.path, "amplified.replay");
+	rc = amplify_write(r->file, &r->options->amplify, path, &counts, err);
 	if (rc == 0)
 		rc = replay_file_open(path, &more, err);
-	(void)unlink(path);
-	(void)rmdir(folder);
-	if (rc == 0) {
-		log_info("amplified %u times: %llu more items; the copies leave out %llu that may write",
-			 r->options->amplify.times, (unsigned long long)counts.copied,
-			 (unsigned long long)counts.left_out);
-		replay_file_free(r->file);
-		r->file = more;
-	}
 	free(path);
-	free(folder);
-	return rc;
+	scratch_folder_release(&folder);
+	if (rc < 0)
+		return rc;
+	log_info("amplified %u times: %llu more items; the copies leave out %llu that may write",
+		 r->options->amplify.times, (unsigned long long)counts.copied, (unsigned long long)counts.left_out);
+	replay_file_free(r->file);
+	r->file = more;
+	return 0;
 }
 
 static int no_items_between(const struct rehearsal_options *o, struct error *err)
@@ -330,7 +325,8 @@ static int start_all(struct rehearsal *r, struct error *err)
 	return rc;
 }
 
-static void show_progress(struct rehearsal *r, bool *finished)
+/* True when a lane has failed: then the other one has no more to tell. */
+static bool show_progress(struct rehearsal *r, bool *finished)
 {
 	struct rehearsal_progress p = {.lane_count = r->lane_count,
 				       .item_count = replay_file_item_count(r->file),
@@ -346,6 +342,7 @@ static void show_progress(struct rehearsal *r, bool *finished)
 	}
 	if (r->options->progress)
 		r->options->progress(r->options->progress_context, &p);
+	return p.lanes[0].failed || p.lanes[1].failed;
 }
 
 /* Until both lanes and the migration are through, or somebody wants to stop. */
@@ -354,10 +351,10 @@ static void watch_run(struct rehearsal *r)
 	bool finished = false;
 	for (int64_t look_ns = clock_mono_ns(); !finished; look_ns += LOOK_NS) {
 		clock_sleep_until_ns(look_ns);
-		show_progress(r, &finished);
+		bool failed = show_progress(r, &finished);
 		/* A migration that could not even begin has its reason in an error, and nothing to wait for. */
-		if (user_cancelled(r) || (!r->migration_running && r->migration_error.code))
-			r->stop = true;
+		if (failed || user_cancelled(r) || (!r->migration_running && r->migration_error.code))
+			stop_flag_set(&r->stop);
 	}
 }
 
@@ -366,7 +363,7 @@ static int end_all(struct rehearsal *r, int rc, struct error *err)
 {
 	struct error later = ERROR_INIT;
 	if (rc < 0)
-		r->stop = true;
+		stop_flag_set(&r->stop);
 	for (int i = 0; i < r->lane_count; i++) {
 		if (!r->lane_started[i])
 			continue;

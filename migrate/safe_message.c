@@ -25,11 +25,17 @@ static bool class_is_safe(const char *sqlstate)
 	return false;
 }
 
-/* Each "…" becomes "?"; a message in another language has other quotes, so it is cut at the first byte that is not
- * ASCII. */
+/* Each "…" and each number becomes ?; a message in another language has other quotes, so it is cut at the first byte
+ * that is not ASCII. */
 static void drop_quoted(const char *text, struct strbuf *out)
 {
 	while (*text && (unsigned char)*text < 0x80) {
+		if (isdigit((unsigned char)*text)) {
+			/* "4711 is outside the valid range": values stand without quotes too. */
+			strbuf_add_char(out, '?');
+			text += strspn(text, "0123456789.");
+			continue;
+		}
 		if (*text != '"') {
 			strbuf_add_char(out, *text++);
 			continue;

@@ -16,6 +16,7 @@
 #include "sql_lexer.h"
 #include "statement_measure.h"
 #include "statement_run.h"
+#include "stop_flag.h"
 #include "strbuf.h"
 
 #define DEFAULT_INTERVAL_NS (10 * NS_PER_MS)
@@ -281,7 +282,7 @@ static enum ledger_outcome ledger_outcome_of(enum statement_outcome outcome)
 
 static bool is_cancelled(const struct runner *runner)
 {
-	return runner->options->cancelled && *runner->options->cancelled;
+	return stop_flag_is_set(runner->options->cancelled);
 }
 
 static void run_all(struct runner *runner)

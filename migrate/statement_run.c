@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "mem.h"
+#include "stop_flag.h"
 
 #include <poll.h>
 
@@ -128,7 +129,7 @@ static bool look_at_clock(struct flight *flight, int64_t now_ns, enum statement_
 {
 	const struct statement_runner *runner = flight->runner;
 	if (*why == STATEMENT_OK) {
-		if (runner->cancelled && *runner->cancelled)
+		if (stop_flag_is_set(runner->cancelled))
 			*why = STATEMENT_CANCELLED;
 		else if (runner->deadline_ns && now_ns >= runner->deadline_ns)
 			*why = STATEMENT_TIMEOUT;

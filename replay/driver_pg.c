@@ -454,10 +454,11 @@ static enum driver_step end_stage(struct driver_conn *conn)
 		return lose(conn);
 	conn->stage = STAGE_IDLE;
 	if (ended == STAGE_CLOSING && s) {
+		/* A statement that was gone already is as good as closed, and our DEALLOCATE is no item's error. */
+		conn->result.sqlstate = 0;
 		s->prepared = false;
 		s->stale = false;
-		if (!failed)
-			return start_preparing(conn);
+		return start_preparing(conn);
 	} else if (ended == STAGE_PREPARING && s && !failed) {
 		s->prepared = true;
 		return start_running(conn, true, s->name);

@@ -78,6 +78,7 @@ void lane_get_progress(const struct lane *lane, struct lane_progress *out)
 		out->position_ns = position_ns > out->position_ns ? position_ns : out->position_ns;
 		out->latency_p99_ns = latency_ns > out->latency_p99_ns ? latency_ns : out->latency_p99_ns;
 		out->lag_p99_ns = lag_ns > out->lag_p99_ns ? lag_ns : out->lag_p99_ns;
+		out->failed = out->failed || (atomic_load(&live->finished) && atomic_load(&live->failed));
 		out->finished = out->finished && atomic_load(&live->finished);
 	}
 }

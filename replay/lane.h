@@ -62,6 +62,7 @@ struct lane_progress {
 	uint32_t busy;	     /* sessions that wait for the server */
 	int64_t position_ns; /* time in the schedule that was reached */
 	bool finished;
+	bool failed; /* the harness itself, in a part of the lane: a full disk */
 };
 
 struct lane;

@@ -3,6 +3,7 @@
 
 #include "mem.h"
 #include "sql_fingerprint.h"
+#include "stop_flag.h"
 #include "strbuf.h"
 
 static bool inside(const struct schedule *schedule, int64_t time_ns)
@@ -59,7 +60,7 @@ static int each_item(const struct replay_file *file, const volatile bool *cancel
 		rc = replay_file_read_batch(file, b, &batch, err);
 		for (uint32_t i = 0; rc == 0 && i < batch.count; i++)
 			rc = fn(context, &batch.items[i], err);
-		if (rc == 0 && cancelled && *cancelled)
+		if (rc == 0 && stop_flag_is_set(cancelled))
 			rc = error_set(err, ERR_INTERRUPTED, "interrupted");
 	}
 	replay_batch_release(&batch);

@@ -8,6 +8,7 @@
 #include "mem.h"
 #include "priority.h"
 #include "run_log.h"
+#include "stop_flag.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -246,9 +247,9 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	struct worker *worker = context;
 	(void)fd;
 	(void)what;
-	bool cancelled = worker->options->cancelled && *worker->options->cancelled;
+	bool cancelled = stop_flag_is_set(worker->options->cancelled);
 	bool done = worker->all_dispatched && worker->open_items == 0;
-	bool held = worker->options->hold && *worker->options->hold;
+	bool held = worker->options->hold && atomic_load(worker->options->hold);
 	int64_t now_ns = worker_now_ns(worker);
 	publish_recent(worker, now_ns);
 	if (held)
@@ -278,7 +279,7 @@ static void set_up_events(struct worker *worker, struct event *timer, struct eve
 /* Why what is left has no outcome of its own. */
 static enum run_skip_reason end_reason(const struct worker *worker)
 {
-	if (worker->options->cancelled && *worker->options->cancelled)
+	if (stop_flag_is_set(worker->options->cancelled))
 		return RUN_SKIP_INTERRUPTED;
 	return worker->stalled ? RUN_SKIP_STALLED : RUN_SKIP_BEHIND_UNFINISHED;
 }
@@ -318,6 +319,7 @@ static void *run_worker(void *context)
 			       ((int64_t)usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * NS_PER_US +
 			       batch_feed_cpu_ns(worker->feed);
 	worker->stats.max_rss_bytes = (int64_t)usage.ru_maxrss * 1024;
+	atomic_store(&worker->live.failed, worker->error.code != 0);
 	atomic_store(&worker->live.finished, true);
 	return NULL;
 }

@@ -26,6 +26,7 @@ struct worker_live {
 	_Atomic int64_t position_ns;
 	_Atomic int64_t latency_p99_ns; /* of the last second */
 	_Atomic int64_t lag_p99_ns;
+	_Atomic bool failed; /* valid once finished */
 	_Atomic bool finished;
 };
 

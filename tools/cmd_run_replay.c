@@ -30,7 +30,7 @@ static int run(const struct command_call *call, struct error *err)
 		.migration = &migration,
 		.known_clone = known_clone,
 	};
-	int rc = rehearsal_args_load(&args, &migration, err);
+	int rc = migration_load(&migration, args.migration_files.items, args.migration_files.count, err);
 	if (rc == 0)
 		rc = rehearsal_args_apply(&args, &rehearsal, err);
 	if (rc == 0 && migration.statement_count > 0 && !migrating_url)

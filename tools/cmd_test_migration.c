@@ -1,7 +1,7 @@
 /*
  * rehearse test-migration: from logs (or a replay file) and a source to a verdict, in one command. The replay file made
- * on the way holds literals, so it lives in a temporary folder and goes when the command ends, unless --keep-replay
- * names a place for it.
+ * on the way holds literals, so it lives in a temporary folder that goes when we go, however that happens, unless
+ * --keep-replay names a place for it.
  */
 #include "commands.h"
 #include "create_replay.h"
@@ -11,6 +11,7 @@
 #include "pg_target.h"
 #include "rehearsal_args.h"
 #include "run_dir.h"
+#include "scratch_folder.h"
 #include "test_migration.h"
 #include "threshold_args.h"
 
@@ -96,32 +97,6 @@ static int make_replay(const struct command_call *call, const char *path, struct
 	return rc;
 }
 
-/* A folder that only we can read, for the replay file. */
-static int make_temporary(char **folder, char **file, struct error *err)
-{
-	const char *base = getenv("TMPDIR");
-	*folder = mem_printf("%s/rehearse-replay.XXXXXX", base && *base ? base : "/var/tmp");
-	*file = NULL;
-	if (!mkdtemp(*folder)) {
-		int rc = error_set_errno(err, ERR_INTERNAL, "%s: cannot make a temporary folder", *folder);
-		free(*folder);
-		*folder = NULL;
-		return rc;
-	}
-	*file = run_dir_path(*folder, "recorded.replay");
-	return 0;
-}
-
-static void remove_temporary(char *folder, char *file)
-{
-	if (folder) {
-		(void)unlink(file);
-		(void)rmdir(folder);
-	}
-	free(folder);
-	free(file);
-}
-
 static int test(const char *path, struct test_migration_result *result, const struct command_call *call,
 		struct error *err)
 {
@@ -154,7 +129,7 @@ static int check_call(const struct command_call *call, struct error *err)
 		return error_set(err, ERR_USAGE, "give logs, or --replay FILE, not both");
 	if (!replay_file && call->argument_count == 0)
 		return error_set(err, ERR_USAGE, "LOG… is missing (or --replay FILE); see --help");
-	int rc = rehearsal_args_load(&args, &migration, err);
+	int rc = migration_load(&migration, args.migration_files.items, args.migration_files.count, err);
 	migration_release(&migration);
 	return rc;
 }
@@ -162,19 +137,21 @@ static int check_call(const struct command_call *call, struct error *err)
 static int run(const struct command_call *call, struct error *err)
 {
 	struct test_migration_result result = {0};
-	char *folder = NULL;
+	struct scratch_folder folder = {0};
 	char *file = NULL;
 	const char *path = replay_file ? replay_file : keep_replay;
 	int rc = check_call(call, err);
 	if (rc == 0 && !path) {
-		rc = make_temporary(&folder, &file, err);
-		path = file;
+		rc = scratch_folder_init(&folder, "replay", err);
+		if (rc == 0)
+			path = file = run_dir_path(folder.path, "recorded.replay");
 	}
 	if (rc == 0 && !replay_file)
 		rc = make_replay(call, path, err);
 	if (rc == 0)
 		rc = test(path, &result, call, err);
-	remove_temporary(folder, file);
+	scratch_folder_release(&folder);
+	free(file);
 	if (rc == 0) {
 		output_string(result.summary);
 		output_text("report: %s\n", result.report_path);

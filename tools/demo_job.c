@@ -1,5 +1,6 @@
 /* A program that runs beside us: see demo_job.h. */
 #include "demo_job.h"
+#include "stop_flag.h"
 
 #include <string.h>
 
@@ -29,7 +30,7 @@ int demo_job_start(struct demo_job *job, const struct process_options *options, 
 
 void demo_job_stop(struct demo_job *job)
 {
-	job->stop = true;
+	stop_flag_set(&job->stop);
 }
 
 const char *demo_last_line(struct strbuf *output)

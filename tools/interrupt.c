@@ -2,6 +2,7 @@
 #include "interrupt.h"
 
 #include "clock.h"
+#include "stop_flag.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -14,9 +15,9 @@ static void handle_signal(int number)
 {
 	(void)number;
 	int64_t now_ns = clock_mono_ns();
-	if (!requested) {
+	if (!stop_flag_is_set(&requested)) {
 		requested_ns = now_ns;
-		requested = true;
+		stop_flag_set(&requested);
 		return;
 	}
 	if (now_ns - requested_ns >= NS_PER_S / 2)
@@ -43,5 +44,5 @@ const volatile bool *interrupt_flag(void)
 
 bool interrupt_requested(void)
 {
-	return requested;
+	return stop_flag_is_set(&requested);
 }

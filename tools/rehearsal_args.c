@@ -8,17 +8,6 @@
 #include "num.h"
 #include "output.h"
 
-int rehearsal_args_load(const struct rehearsal_args *args, struct migration *migration, struct error *err)
-{
-	migration_init(migration);
-	for (size_t i = 0; i < args->migration_files.count; i++) {
-		int rc = migration_add_file(migration, args->migration_files.items[i], err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
 static int read_speed(const char *text, double *out, struct error *err)
 {
 	*out = 0;

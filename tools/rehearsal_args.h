@@ -89,8 +89,6 @@ struct rehearsal_args {
 
 /* Everything that both commands give to a rehearsal in the same way. What it allocates lives as long as the process. */
 int rehearsal_args_apply(const struct rehearsal_args *args, struct rehearsal_options *options, struct error *err);
-/* Loads the files; fills *migration, to be released. */
-int rehearsal_args_load(const struct rehearsal_args *args, struct migration *migration, struct error *err);
 /* For rehearsal_options.progress. */
 void rehearsal_show_progress(void *context, const struct rehearsal_progress *progress);
 /* A few lines on what the lanes did. */

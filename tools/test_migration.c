@@ -16,17 +16,6 @@
 
 static const char *const lanes[] = {"baseline", "migrating"};
 
-static int load_migration(const struct test_migration_options *options, struct migration *migration, struct error *err)
-{
-	migration_init(migration);
-	for (size_t i = 0; i < options->migration_file_count; i++) {
-		int rc = migration_add_file(migration, options->migration_files[i], err);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
 static void show_clone_step(void *context, const char *what, double share)
 {
 	const char **last = context;
@@ -109,7 +98,7 @@ int test_migration_run(const struct test_migration_options *options, struct test
 	struct migration migration;
 	struct clone_set *clones = NULL;
 	memset(result, 0, sizeof(*result));
-	int rc = load_migration(options, &migration, err);
+	int rc = migration_load(&migration, options->migration_files, options->migration_file_count, err);
 	struct rehearsal_options rehearsal = options->rehearsal;
 	rehearsal.migration = &migration;
 	if (rc == 0) /* before the clones: they may take hours */
