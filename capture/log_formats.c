@@ -82,9 +82,10 @@ static enum log_scan auto_scan(struct log_parser *parser, char *data, size_t len
 	if (!parser->inner) {
 		if (len < LOG_FORMATS_SAMPLE && !last)
 			return LOG_SCAN_MORE;
-		const struct log_format *found = log_formats_detect(parser->formats, parser->zone, data, len);
+		size_t sample = len < LOG_FORMATS_SAMPLE ? len : LOG_FORMATS_SAMPLE;
+		const struct log_format *found = log_formats_detect(parser->formats, parser->zone, data, sample);
 		if (!found) {
-			*used = len;
+			*used = sample;
 			return len ? LOG_SCAN_UNPARSED : LOG_SCAN_END;
 		}
 		parser->format = found;
@@ -184,8 +185,6 @@ const struct log_format *log_formats_detect(const struct log_formats *formats, s
 {
 	if (formats->count == 1)
 		return formats->candidates[0];
-	if (len > LOG_FORMATS_SAMPLE)
-		len = LOG_FORMATS_SAMPLE;
 	char *copy = mem_alloc(len ? len : 1);
 	const struct log_format *best = NULL;
 	size_t best_bytes = 0;

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#define SAMPLE_MAX (LOG_FORMATS_SAMPLE * 16)
+
 uint64_t log_source_record_hash(const struct log_record *record)
 {
 	uint64_t seed = (uint64_t)(record->time_ns / NS_PER_S) * 0x9e3779b97f4a7c15U + record->pid;
@@ -50,15 +52,15 @@ static int add_folder(struct log_sources *sources, const char *path, size_t give
 }
 
 /* The file's beginning, text. */
-static int read_sample(const char *path, char *sample, size_t *len, struct error *err)
+static int read_sample(const char *path, char *sample, size_t size, size_t *len, struct error *err)
 {
 	struct in_file *in;
 	int rc = in_file_open(path, &in, err);
 	if (rc < 0)
 		return rc;
 	*len = 0;
-	while (*len < LOG_FORMATS_SAMPLE) {
-		ssize_t got = in_file_read(in, sample + *len, LOG_FORMATS_SAMPLE - *len, err);
+	while (*len < size) {
+		ssize_t got = in_file_read(in, sample + *len, size - *len, err);
 		if (got <= 0) {
 			/* What is damaged behind its beginning is for the reader to say. */
 			rc = *len == 0 ? (int)got : 0;
@@ -95,10 +97,17 @@ static int look_at(struct log_source *source, const struct log_formats *formats,
 		   struct error *err)
 {
 	size_t len = 0;
-	int rc = read_sample(source->path, sample, &len, err);
+	int rc = read_sample(source->path, sample, LOG_FORMATS_SAMPLE, &len, err);
 	if (rc < 0)
 		return rc;
 	source->format = log_formats_detect(formats, zone, sample, len);
+	if (!source->format && len == LOG_FORMATS_SAMPLE) {
+		/* A file that begins in the middle of a long record. */
+		rc = read_sample(source->path, sample, SAMPLE_MAX, &len, err);
+		if (rc < 0)
+			return rc;
+		source->format = log_formats_detect(formats, zone, sample, len);
+	}
 	if (!source->format && source->in_folder)
 		return 0;
 	if (!source->format)
@@ -111,7 +120,7 @@ static int look_at(struct log_source *source, const struct log_formats *formats,
 static int look_at_all(struct log_sources *sources, const char *output, const struct log_formats *formats,
 		       struct log_zone *zone, struct error *err)
 {
-	char *sample = mem_alloc(LOG_FORMATS_SAMPLE);
+	char *sample = mem_alloc(SAMPLE_MAX);
 	struct stat out;
 	bool have_output = stat(output, &out) == 0;
 	size_t kept = 0;
@@ -124,6 +133,11 @@ static int look_at_all(struct log_sources *sources, const char *output, const st
 		if (rc == 0 && source->regular && have_output && st.st_dev == out.st_dev && st.st_ino == out.st_ino)
 			rc = error_set(err, ERR_USAGE, "%s: is a log; it cannot be the output too", output);
 		source->size_bytes = source->regular ? (int64_t)st.st_size : -1;
+		if (rc == 0 && source->regular && source->size_bytes == 0 && sources->count > 1) {
+			log_warn("%s: left out: it is empty", source->path); /* an hour without a word */
+			free(source->path);
+			continue;
+		}
 		if (rc == 0 && source->regular)
 			rc = look_at(source, formats, zone, sample, err);
 		else

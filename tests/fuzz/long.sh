@@ -6,7 +6,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=$(realpath "$1")
 seconds=$2
 shift 2
-if [ $# -eq 0 ]; then set -- $(cd "$bin" && ls -d fuzz_*); fi
+if [ $# -eq 0 ]; then
+	for program in "$bin"/fuzz_*; do set -- "$@" "$(basename "$program")"; done
+fi
 echo "| target | seconds | executions | edges covered | found |"
 echo "| --- | --- | --- | --- | --- |"
 for target in "$@"; do

@@ -121,6 +121,30 @@ static void test_overlaps(void **state)
 	check_overlap(DATA "trio_rds.log", 1);
 }
 
+/* A file that begins in the middle of a record longer than what is looked at first, and an empty one beside it. */
+static void test_long_beginning(void **state)
+{
+	(void)state;
+	struct strbuf text;
+	strbuf_init(&text, 1 << 24);
+	for (int i = 0; i < 300000; i++)
+		strbuf_add_char(&text, 'x');
+	size_t len;
+	char *log = slurp(DATA "trio_aurora.log", &len);
+	strbuf_add_char(&text, '\n');
+	strbuf_add(&text, log, len);
+	char *first = put("first", text.data, text.len);
+	char *second = put("second", "", 0);
+	struct create_replay_result result;
+	create_from((const char *const[]){first, second}, 2, &result);
+	assert_int_equal(result.skipped[SKIP_UNPARSED], 1);
+	assert_int_equal(result.statements, 251);
+	drop(first);
+	drop(second);
+	free(log);
+	strbuf_release(&text);
+}
+
 /* A log in all three formats, in a folder with other files: one of them is read. */
 static void test_two_formats(void **state)
 {
@@ -292,9 +316,10 @@ static void test_cut_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_overlaps),	cmocka_unit_test(test_two_formats),
-		cmocka_unit_test(test_session_filters), cmocka_unit_test(test_time_filter),
-		cmocka_unit_test(test_without_ids),	cmocka_unit_test(test_cut_lines),
+		cmocka_unit_test(test_overlaps),       cmocka_unit_test(test_two_formats),
+		cmocka_unit_test(test_long_beginning), cmocka_unit_test(test_session_filters),
+		cmocka_unit_test(test_time_filter),    cmocka_unit_test(test_without_ids),
+		cmocka_unit_test(test_cut_lines),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
