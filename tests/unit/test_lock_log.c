@@ -122,7 +122,7 @@ static void test_abort_leaves_nothing(void **state)
 	assert_int_equal(lock_log_writer_open(path, "baseline", 1, &writer, &err), 0);
 	lock_log_writer_abort(writer);
 	assert_int_equal(access(path, F_OK), -1);
-	assert_int_equal(lock_log_writer_open("/no/such/folder/x", "baseline", 1, &writer, &err), -ERR_INTERNAL);
+	assert_int_equal(lock_log_writer_open("/no/such/folder/x", "baseline", 1, &writer, &err), -ERR_USAGE);
 }
 
 static int set_up(void **state)
