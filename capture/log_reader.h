@@ -23,7 +23,7 @@ int log_reader_open(const char *path, uint32_t file, const struct log_format *fo
  * stays the same. block_bytes: 0 for the usual.
  */
 void log_reader_use_threads(struct log_reader *reader, unsigned threads, size_t block_bytes);
-#define LOG_READER_BLOCK ((size_t)256 * 1024)
+#define LOG_READER_BLOCK ((size_t)128 * 1024)
 /*
  * An enum log_read, or negative: the file cannot be read, is empty, holds no record at all, or has a zone that is not
  * known (ERR_DATA, with file and line). For LOG_READ_UNPARSED only record's file and line are set.
