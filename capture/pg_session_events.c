@@ -331,7 +331,7 @@ static bool is_parallel_worker(const struct pg_sessions *sessions, const struct 
 {
 	return record->backend_type.len == 0 && session->row == UINT32_MAX && !session->received_ns &&
 	       sessions->connections_logged && record->session_start_s > 0 &&
-	       record->session_start_s * NS_PER_S > sessions->counts.first_ns;
+	       record->session_start_s > sessions->counts.first_ns / NS_PER_S;
 }
 
 int pg_session_on_error(struct pg_sessions *sessions, struct session *session, const struct log_record *record,
