@@ -27,7 +27,7 @@ static int64_t seconds;
 static const struct option options[] = {
 	OPT_STRING('o', "output", &folder, "FOLDER", "where the reports go", .standard = "rehearse-demo"),
 	OPT_FLAG(0, "keep", &keep, "keep the shop's log, base backup and replay file, to try other migrations on"),
-	OPT_INT(0, "seconds", &seconds, "N", "how long the shop's traffic is recorded", .standard = "15", .min = 12,
+	OPT_INT(0, "seconds", &seconds, "N", "how long the shop's traffic is recorded", .standard = "13", .min = 12,
 		.max = 600),
 	OPT_END,
 };
