@@ -10,8 +10,8 @@
 #include "log_merge.h"
 #include "mem.h"
 #include "pg_session.h"
-#include "work_ring.h"
 #include "stop_flag.h"
+#include "work_ring.h"
 
 #define PROGRESS_EVERY 16384 /* records */
 #define THREADS_MAX    4

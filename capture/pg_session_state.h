@@ -57,7 +57,7 @@ struct session {
 	bool statements; /* has done more than connect */
 	bool walsender;
 	uint64_t early_hash; /* the text of the last statement before the wanted time, 0 for none */
-	bool judged; /* unwanted says whether the filter takes it out */
+	bool judged;	     /* unwanted says whether the filter takes it out */
 	enum filter_reason unwanted;
 	struct deferred_connect connect;
 	int64_t received_ns;

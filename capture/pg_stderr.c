@@ -415,6 +415,8 @@ static void learn_names(struct log_parser *parser, struct log_record *record)
 {
 	static const char received[] = "connection received: host=";
 	struct span text = record->message;
+	if (record->context.len > 0 || record->query.len > 0)
+		return; /* a function's words */
 	if (record->client.len == 0 && span_starts_with(text, received)) {
 		/* for prefixes without %r and %h */
 		text = (struct span){text.p + sizeof(received) - 1, text.len - (sizeof(received) - 1)};
