@@ -26,8 +26,8 @@ void strbuf_add(struct strbuf *buf, const void *data, size_t len);
 void strbuf_add_str(struct strbuf *buf, const char *text);
 void strbuf_add_char(struct strbuf *buf, char c);
 /*
- * Room for at least len more bytes, for those who write them themselves and then say with strbuf_advance() how many they
- * were. NULL, with overflow set, when the ceiling forbids it.
+ * Room for at least len more bytes, for those who write them themselves and then say with strbuf_advance() how many
+ * they were. NULL, with overflow set, when the ceiling forbids it.
  */
 char *strbuf_reserve(struct strbuf *buf, size_t len);
 /* len bytes of the room were written. */
