@@ -31,7 +31,7 @@ for ((i = 0; i < rounds; i++)); do
 	rehearse_cpu+=("$(python3 -c "print(($USER_S + $SYS_S) / $statements * 1e6)")")
 	rehearse_lane_cpu+=("$(python3 -c "print($(json "$WORK/run/run.json" lanes baseline cpu_s) / $statements * 1e6)")")
 	if command -v pgreplay >/dev/null; then
-		timed timeout 300 pgreplay -r -c -s 10000 -j -h 127.0.0.1 -p "$(port_of one)" "$WORK/max.csv" &&
+		timed timeout 300 pgreplay -c -s 10000 -j -h 127.0.0.1 -p "$(port_of one)" "$WORK/max.csv" &&
 			pgreplay_tps+=("$(python3 -c "print($statements / $REAL)")") &&
 			pgreplay_cpu+=("$(python3 -c "print(($USER_S + $SYS_S) / $statements * 1e6)")") || true
 	fi

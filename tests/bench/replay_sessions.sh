@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 sessions=${1:-2000}
 seconds=${2:-20}
-ulimit -n 65536
+ulimit -n "$(ulimit -Hn)"
 
 limits=("max_connections = $((sessions + 50))" "superuser_reserved_connections = 3")
 new_server source "${LOGGED[@]}" "${limits[@]}"
@@ -44,5 +44,5 @@ base_rss=$(json "$WORK/run/run.json" lanes baseline max_rss_bytes)
 echo "memory a session: $(((real_rss - base_rss) / (2 * sessions))) bytes (peak with $((2 * sessions)) sessions less peak with one, libpq's buffers included)"
 "$REHEARSE" run-pgreplay "$WORK/many.replay" --amplify 5 --baseline null: -o "$WORK/run" --replace >/dev/null 2>&1
 describe "null driver, five times"
-"$REHEARSE" run-pgreplay "$WORK/many.replay" --speed max --amplify 50 --baseline null: -o "$WORK/run" --replace >/dev/null 2>&1
+"$REHEARSE" run-pgreplay "$WORK/many.replay" --speed max --amplify 9 --baseline null: -o "$WORK/run" --replace >/dev/null 2>&1
 describe "null driver, the harness's ceiling"
