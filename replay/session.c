@@ -130,6 +130,10 @@ static void on_socket(evutil_socket_t fd, short what, void *context);
 static void watch(struct session *session, enum driver_step step)
 {
 	int fd = session->worker->options->driver->socket(session->conn);
+	/* While connecting, libpq may close its socket and try again on another one with the same number (a server that
+	 * is starting up, or that refuses TLS); the events would stay with the closed one and never fire. */
+	if (session->state == SESSION_CONNECTING)
+		forget_socket(session);
 	if (fd != session->fd) {
 		forget_socket(session);
 		session->fd = fd;
