@@ -267,6 +267,14 @@ void chunk_writer_abort(struct chunk_writer *writer)
 	writer_free(writer);
 }
 
+int chunk_writer_end(struct chunk_writer *writer, int rc, struct error *err)
+{
+	if (rc == 0)
+		return chunk_writer_commit(writer, err);
+	chunk_writer_abort(writer);
+	return rc;
+}
+
 struct chunk_reader {
 	char *path;
 	int fd;

@@ -41,6 +41,8 @@ int chunk_writer_add(struct chunk_writer *writer, const char type[4], uint32_t c
 /* Writes the footer, syncs and renames; frees the writer whatever the result. */
 int chunk_writer_commit(struct chunk_writer *writer, struct error *err);
 void chunk_writer_abort(struct chunk_writer *writer);
+/* Commits when rc, the result of writing everything, is 0, and aborts otherwise; returns the first failure. */
+int chunk_writer_end(struct chunk_writer *writer, int rc, struct error *err);
 
 /* Checks header, trailer and footer. ERR_DATA with the offset when anything is off. */
 int chunk_reader_open(const char *path, const char kind[4], uint32_t version, struct chunk_reader **out,

@@ -135,10 +135,7 @@ int item_index_writer_commit(struct item_index_writer *writer, const struct repl
 				      writer->fingerprints.len, err);
 	if (rc == 0)
 		rc = write_sessions(writer, file, err);
-	if (rc == 0)
-		rc = chunk_writer_commit(writer->chunks, err);
-	else
-		chunk_writer_abort(writer->chunks);
+	rc = chunk_writer_end(writer->chunks, rc, err);
 	writer_free(writer);
 	return rc;
 }

@@ -176,10 +176,7 @@ int replay_writer_commit(struct replay_writer *writer, const json_t *capture, st
 		rc = write_table(writer, "SRCS", &writer->sources, writer->source_count, err);
 	if (rc == 0)
 		rc = write_summary(writer, capture, err);
-	if (rc == 0)
-		rc = chunk_writer_commit(writer->chunks, err);
-	else
-		chunk_writer_abort(writer->chunks);
+	rc = chunk_writer_end(writer->chunks, rc, err);
 	writer_free(writer);
 	return rc;
 }

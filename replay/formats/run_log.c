@@ -173,10 +173,7 @@ static int write_rest(struct run_log_writer *writer, struct error *err)
 int run_log_writer_commit(struct run_log_writer *writer, struct error *err)
 {
 	int rc = write_rest(writer, err);
-	if (rc == 0)
-		rc = chunk_writer_commit(writer->chunks, err);
-	else
-		chunk_writer_abort(writer->chunks);
+	rc = chunk_writer_end(writer->chunks, rc, err);
 	writer_free(writer);
 	return rc;
 }
