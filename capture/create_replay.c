@@ -50,15 +50,15 @@ static int read_records(struct job *job, struct error *err)
 			if (rc < 0)
 				return rc;
 		}
-		struct log_record record;
+		const struct log_record *record;
 		int rc = log_merge_next(job->merge, &record, err);
-		text_table_offer(job->texts, rc == LOG_READ_RECORD ? record.split : NULL);
+		text_table_offer(job->texts, rc == LOG_READ_RECORD ? record->split : NULL);
 		if (rc == LOG_READ_RECORD)
-			rc = pg_sessions_add(job->sessions, &record, err);
+			rc = pg_sessions_add(job->sessions, record, err);
 		else if (rc == LOG_READ_UNPARSED)
-			pg_sessions_add_unparsed(job->sessions, &record);
+			pg_sessions_add_unparsed(job->sessions, record);
 		else if (rc == LOG_READ_DUPLICATE)
-			pg_sessions_add_duplicate(job->sessions, &record);
+			pg_sessions_add_duplicate(job->sessions, record);
 		else
 			return rc;
 		if (rc < 0)

@@ -18,6 +18,7 @@
 #define LOG_RECORD_MAX ((size_t)16 * 1024 * 1024)
 
 struct text_split;
+struct pg_event;
 
 /* One record. Spans that the log does not have are empty. Valid until the next call of the reader. */
 struct log_record {
@@ -43,6 +44,7 @@ struct log_record {
 	uint32_t file;			/* the reader's: which file */
 	uint64_t line;			/* the reader's: the line at which the record begins, 1 the first */
 	const struct text_split *split; /* the reader's: the record's statement taken apart (text_table.h), or NULL */
+	const struct pg_event *event; /* the reader's: what the record means (pg_statement.h), or NULL: not read yet */
 };
 
 struct log_format_caps {

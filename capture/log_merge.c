@@ -32,9 +32,9 @@ struct slot {
 struct stream {
 	struct log_reader *reader;
 	const struct log_source *source;
-	struct log_record head;
-	int kind;	/* enum log_read of the head */
-	int64_t key_ns; /* the head's place; of bytes that are no record, the one before */
+	const struct log_record *head; /* the reader's */
+	int kind;		       /* enum log_read of the head */
+	int64_t key_ns;		       /* the head's place; of bytes that are no record, the one before */
 };
 
 struct log_merge {
@@ -191,7 +191,7 @@ static int advance(struct log_merge *merge, size_t index, struct error *err)
 	if (stream->kind < 0)
 		return stream->kind;
 	if (stream->kind == LOG_READ_RECORD)
-		stream->key_ns = key_time(&stream->head);
+		stream->key_ns = key_time(stream->head);
 	else if (stream->kind == LOG_READ_END)
 		close_stream(merge, index);
 	return 0;
@@ -245,12 +245,12 @@ static int check_twins(const struct log_merge *merge, const struct stream *strea
 	uint64_t hash = 0;
 	for (size_t i = 0; i < merge->sources->count; i++) {
 		const struct log_source *other = &merge->sources->items[i];
-		if (other->format == stream->source->format || stream->head.pid == 0 ||
-		    stream->head.time_ns < other->first_ns - 2 * NS_PER_S ||
-		    stream->head.time_ns > other->first_ns + TWIN_NS)
+		if (other->format == stream->source->format || stream->head->pid == 0 ||
+		    stream->head->time_ns < other->first_ns - 2 * NS_PER_S ||
+		    stream->head->time_ns > other->first_ns + TWIN_NS)
 			continue;
 		if (hash == 0)
-			hash = log_source_record_hash(&stream->head);
+			hash = log_source_record_hash(stream->head);
 		for (size_t n = 0; n < other->sample_count; n++) {
 			if (other->sample[n] == hash)
 				return error_set(err, ERR_DATA,
@@ -261,7 +261,7 @@ static int check_twins(const struct log_merge *merge, const struct stream *strea
 	return 0;
 }
 
-int log_merge_next(struct log_merge *merge, struct log_record *record, struct error *err)
+int log_merge_next(struct log_merge *merge, const struct log_record **record, struct error *err)
 {
 	int rc = 0;
 	if (merge->given != SIZE_MAX) {
@@ -287,7 +287,7 @@ int log_merge_next(struct log_merge *merge, struct log_record *record, struct er
 			return stream->kind;
 		if (merge->sources->mixed && (rc = check_twins(merge, stream, err)) < 0)
 			return rc;
-		return merge->sources->count > 1 && overlaps(merge, record) && is_duplicate(merge, record)
+		return merge->sources->count > 1 && overlaps(merge, *record) && is_duplicate(merge, *record)
 			       ? LOG_READ_DUPLICATE
 			       : LOG_READ_RECORD;
 	}

@@ -21,7 +21,7 @@ void log_merge_free(struct log_merge *merge);
 /* Before the first record: files are read with so many threads (log_reader_use_threads()). */
 void log_merge_use_threads(struct log_merge *merge, unsigned threads, size_t block_bytes);
 /* An enum log_read or LOG_READ_DUPLICATE, or negative. The record is valid until the next call. */
-int log_merge_next(struct log_merge *merge, struct log_record *record, struct error *err);
+int log_merge_next(struct log_merge *merge, const struct log_record **record, struct error *err);
 /* Of all files so far: bytes of log text, and of the files themselves. */
 int64_t log_merge_text_bytes(const struct log_merge *merge);
 int64_t log_merge_file_bytes(const struct log_merge *merge);

@@ -33,6 +33,7 @@ struct entry {
 	uint64_t lines_at;     /* line ends in the block before that place */
 	uint64_t lines_before; /* and behind it, before the record's first line */
 	struct log_record record;
+	struct pg_event event;
 	struct text_split split;
 };
 
@@ -90,6 +91,8 @@ struct log_pipeline {
 	uint64_t records;
 	int64_t text_bytes; /* taken by entries and joins */
 	int64_t file_bytes;
+	struct log_record record; /* the join's, with what belongs to it */
+	struct pg_event event;
 	struct text_literals literals;
 	struct text_split split;
 	struct arena arena;
@@ -192,16 +195,19 @@ static void *run_reading(void *argument)
 
 /* ---- reading records, in any thread ---- */
 
-/* Takes the record's statement apart, if it has one. Literals may move: the split is told where they are later. */
-static bool split_statement(const struct hand *hand, const struct log_record *record, struct text_literals *literals,
-			    struct arena *arena, struct text_split *split)
+/*
+ * Reads what the record means and takes its statement apart, if it has one. Literals may move: the split is told where
+ * they are later.
+ */
+static bool read_meaning(const struct hand *hand, const struct log_record *record, struct pg_event *event,
+			 struct text_literals *literals, struct arena *arena, struct text_split *split)
 {
-	struct pg_event event;
-	pg_statement_read(record, &event);
-	bool has = event.kind == PG_EVENT_STATEMENT || event.kind == PG_EVENT_EXECUTE || event.kind == PG_EVENT_ERROR;
-	if (has && event.text.len > 0)
-		text_splitter_split(hand->splitter, event.text, literals, arena, split);
-	return has && event.text.len > 0;
+	pg_statement_read(record, event);
+	bool has =
+		event->kind == PG_EVENT_STATEMENT || event->kind == PG_EVENT_EXECUTE || event->kind == PG_EVENT_ERROR;
+	if (has && event->text.len > 0)
+		text_splitter_split(hand->splitter, event->text, literals, arena, split);
+	return has && event->text.len > 0;
 }
 
 /* Reads the records of a block as if one began at its first byte. */
@@ -228,8 +234,8 @@ static void read_records(const struct log_pipeline *pipeline, const struct hand 
 		block->count++;
 		entry->first_literal = block->literals.count;
 		if (entry->scan == LOG_SCAN_RECORD)
-			entry->has_split =
-				split_statement(hand, &entry->record, &block->literals, &block->arena, &entry->split);
+			entry->has_split = read_meaning(hand, &entry->record, &entry->event, &block->literals,
+							&block->arena, &entry->split);
 		else if (entry->scan != LOG_SCAN_UNPARSED)
 			break;
 	}
@@ -359,13 +365,16 @@ static int give(struct log_pipeline *pipeline, enum log_scan scan, uint64_t line
 	return NEEDS_MORE;
 }
 
-static int give_entry(struct log_pipeline *pipeline, struct log_record *record, struct error *err)
+static int give_entry(struct log_pipeline *pipeline, const struct log_record **out, struct error *err)
 {
 	struct block *block = pipeline->block;
 	struct entry *entry = &block->entries[pipeline->next_entry++];
 	size_t end = pipeline->next_entry < block->count ? block->entries[pipeline->next_entry].at : block->parsed;
 	pipeline->text_bytes += (int64_t)(end - entry->at);
-	*record = entry->record;
+	struct log_record *record = &entry->record;
+	*out = record;
+	if (entry->scan == LOG_SCAN_RECORD)
+		record->event = &entry->event;
 	if (entry->has_split) {
 		entry->split.literals = block->literals.items + entry->first_literal;
 		record->split = &entry->split;
@@ -466,7 +475,7 @@ static int next_block(struct log_pipeline *pipeline, struct error *err)
 }
 
 /* Reads on in the join. */
-static int read_join(struct log_pipeline *pipeline, struct log_record *record, struct error *err)
+static int read_join(struct log_pipeline *pipeline, const struct log_record **out, struct error *err)
 {
 	const struct hand *hand = &pipeline->hands[pipeline->threads];
 	const struct block *block = pipeline->block;
@@ -476,6 +485,8 @@ static int read_join(struct log_pipeline *pipeline, struct log_record *record, s
 	if (join->len == pipeline->join_pos && !last)
 		return NEEDS_MORE;
 	struct error scan_err = ERROR_INIT;
+	struct log_record *record = &pipeline->record;
+	*out = record;
 	*record = (struct log_record){.file = pipeline->file};
 	char *p = join->data + pipeline->join_pos;
 	enum log_scan scan = pipeline->format->scan(pipeline->parser, p, join->len - pipeline->join_pos, last, &used,
@@ -490,7 +501,9 @@ static int read_join(struct log_pipeline *pipeline, struct log_record *record, s
 	if (scan == LOG_SCAN_RECORD) {
 		pipeline->literals.count = 0;
 		arena_clear(&pipeline->arena);
-		if (split_statement(hand, record, &pipeline->literals, &pipeline->arena, &pipeline->split)) {
+		record->event = &pipeline->event;
+		if (read_meaning(hand, record, &pipeline->event, &pipeline->literals, &pipeline->arena,
+				 &pipeline->split)) {
 			pipeline->split.literals = pipeline->literals.items;
 			record->split = &pipeline->split;
 		}
@@ -498,7 +511,7 @@ static int read_join(struct log_pipeline *pipeline, struct log_record *record, s
 	return give(pipeline, scan, line + before, last && pipeline->join_pos == join->len, &scan_err, record, err);
 }
 
-int log_pipeline_next(struct log_pipeline *pipeline, struct log_record *record, struct error *err)
+int log_pipeline_next(struct log_pipeline *pipeline, const struct log_record **record, struct error *err)
 {
 	while (!pipeline->ended) {
 		if (pipeline->block && pipeline->joining && !meets_block(pipeline)) {

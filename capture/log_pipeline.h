@@ -20,8 +20,8 @@ struct log_pipeline;
 struct log_pipeline *log_pipeline_new(struct in_file *in, uint32_t file, const struct log_format *format,
 				      struct log_zone *zone, unsigned threads, size_t block_bytes);
 void log_pipeline_free(struct log_pipeline *pipeline);
-/* As log_reader_next(); the record's split is set. */
-int log_pipeline_next(struct log_pipeline *pipeline, struct log_record *record, struct error *err);
+/* As log_reader_next(); the record's split and event are set. */
+int log_pipeline_next(struct log_pipeline *pipeline, const struct log_record **record, struct error *err);
 /* Bytes of text and of the file that the records so far came from, to a block exactly. */
 int64_t log_pipeline_text_bytes(const struct log_pipeline *pipeline);
 int64_t log_pipeline_file_bytes(const struct log_pipeline *pipeline);

@@ -29,6 +29,7 @@ struct log_reader {
 	uint64_t records;
 	char first[LOG_EXPLAIN_MAX]; /* the file's beginning, for the message that it is no log */
 	size_t first_len;
+	struct log_record record; /* given out last */
 };
 
 int log_reader_open(const char *path, uint32_t file, const struct log_format *format, struct log_zone *zone,
@@ -113,10 +114,12 @@ void log_reader_use_threads(struct log_reader *reader, unsigned threads, size_t 
 						    block_bytes ? block_bytes : LOG_READER_BLOCK);
 }
 
-int log_reader_next(struct log_reader *reader, struct log_record *record, struct error *err)
+int log_reader_next(struct log_reader *reader, const struct log_record **out, struct error *err)
 {
 	if (reader->pipeline)
-		return log_pipeline_next(reader->pipeline, record, err);
+		return log_pipeline_next(reader->pipeline, out, err);
+	struct log_record *record = &reader->record;
+	*out = record;
 	for (;;) {
 		size_t used = 0;
 		enum log_scan scan = LOG_SCAN_MORE;

@@ -26,9 +26,10 @@ void log_reader_use_threads(struct log_reader *reader, unsigned threads, size_t 
 #define LOG_READER_BLOCK ((size_t)128 * 1024)
 /*
  * An enum log_read, or negative: the file cannot be read, is empty, holds no record at all, or has a zone that is not
- * known (ERR_DATA, with file and line). For LOG_READ_UNPARSED only record's file and line are set.
+ * known (ERR_DATA, with file and line). For LOG_READ_UNPARSED only record's file and line are set. *record is the
+ * reader's, until the next call.
  */
-int log_reader_next(struct log_reader *reader, struct log_record *record, struct error *err);
+int log_reader_next(struct log_reader *reader, const struct log_record **record, struct error *err);
 /* Bytes of log text read so far (uncompressed); and of the file itself, for progress. */
 int64_t log_reader_text_bytes(const struct log_reader *reader);
 int64_t log_reader_file_bytes(const struct log_reader *reader);

@@ -405,26 +405,30 @@ int pg_sessions_add(struct pg_sessions *sessions, const struct log_record *recor
 	sessions->now = record;
 	arena_clear(&sessions->scratch);
 	note_time(sessions, record);
-	struct pg_event event;
-	pg_statement_read(record, &event);
+	struct pg_event own;
+	const struct pg_event *event = record->event;
+	if (!event) {
+		pg_statement_read(record, &own);
+		event = &own;
+	}
 	if (sessions->deferred_count > 0) {
-		int rc = pg_session_settle(sessions, record, &event, err);
+		int rc = pg_session_settle(sessions, record, event, err);
 		if (rc < 0)
 			return rc;
 		sessions->now = record;
 	}
-	if (event.kind == PG_EVENT_NOTHING) {
+	if (event->kind == PG_EVENT_NOTHING) {
 		if (sessions->options.filter && log_filter_time(sessions->options.filter, record->time_ns))
 			skip_filtered(sessions, FILTER_TIME);
 		else
-			skip(sessions, event.skip);
+			skip(sessions, event->skip);
 		return 0;
 	}
 	struct session *session = NULL;
-	int rc = pg_session_find(sessions, record, &event, &session, err);
+	int rc = pg_session_find(sessions, record, event, &session, err);
 	if (rc < 0)
 		return rc;
-	rc = add_to_session(sessions, session, record, &event, err);
+	rc = add_to_session(sessions, session, record, event, err);
 	session->last_stamp_ns = record->time_ns;
 	return rc;
 }

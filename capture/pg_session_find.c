@@ -151,7 +151,8 @@ static void copy_record(const struct log_record *from, struct deferred_error *ou
 	out->record.query = keep(&at, from->query);
 	out->record.application = keep(&at, from->application);
 	out->record.backend_type = (struct span){"", 0};
-	out->record.split = NULL; /* points into the reader's memory */
+	out->record.split = NULL; /* points into the reader's memory, as does: */
+	out->record.event = NULL;
 }
 
 bool pg_session_defer(struct pg_sessions *sessions, const struct session *session, const struct log_record *record,

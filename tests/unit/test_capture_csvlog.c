@@ -29,19 +29,19 @@ static void read_all(const char *content, size_t len, struct strbuf *out)
 	assert_int_equal(log_reader_open(path, 3, &pg_csvlog_format, zone, &reader, &err), 0);
 	strbuf_clear(out);
 	for (;;) {
-		struct log_record record;
+		const struct log_record *record;
 		int rc = log_reader_next(reader, &record, &err);
 		if (rc < 0)
 			fail_msg("%s", err.text);
 		if (rc == LOG_READ_END)
 			break;
-		assert_int_equal(record.file, 3);
-		size_t shown = record.message.len > 40 ? 40 : record.message.len;
+		assert_int_equal(record->file, 3);
+		size_t shown = record->message.len > 40 ? 40 : record->message.len;
 		if (rc == LOG_READ_RECORD)
-			strbuf_add(out, record.message.p, shown);
+			strbuf_add(out, record->message.p, shown);
 		else
 			strbuf_add_str(out, "-");
-		strbuf_addf(out, "@%llu ", (unsigned long long)record.line);
+		strbuf_addf(out, "@%llu ", (unsigned long long)record->line);
 	}
 	log_reader_free(reader);
 	log_zone_free(zone);

@@ -252,19 +252,19 @@ static void read_all(const struct log_format *format, const char *content, size_
 	assert_int_equal(log_reader_open(path, 0, format, zone, &reader, &err), 0);
 	strbuf_clear(out);
 	for (;;) {
-		struct log_record record;
+		const struct log_record *record;
 		int rc = log_reader_next(reader, &record, &err);
 		if (rc < 0)
 			fail_msg("%s", err.text);
 		if (rc == LOG_READ_END)
 			break;
 		if (rc == LOG_READ_RECORD)
-			strbuf_addf(out, "%.*s|%.*s|%.*s|%.*s", (int)record.message.len, record.message.p,
-				    (int)record.detail.len, record.detail.p, (int)record.context.len, record.context.p,
-				    (int)record.query.len, record.query.p);
+			strbuf_addf(out, "%.*s|%.*s|%.*s|%.*s", (int)record->message.len, record->message.p,
+				    (int)record->detail.len, record->detail.p, (int)record->context.len,
+				    record->context.p, (int)record->query.len, record->query.p);
 		else
 			strbuf_add_str(out, "-");
-		strbuf_addf(out, "@%llu ", (unsigned long long)record.line);
+		strbuf_addf(out, "@%llu ", (unsigned long long)record->line);
 	}
 	log_reader_free(reader);
 	log_zone_free(zone);

@@ -80,7 +80,7 @@ static struct strbuf describe(const char *path, unsigned threads, size_t block_b
 	if (threads > 0)
 		log_reader_use_threads(reader, threads, block_bytes);
 	for (;;) {
-		struct log_record record;
+		const struct log_record *record;
 		int rc = log_reader_next(reader, &record, &err);
 		if (rc < 0)
 			strbuf_add_str(&out, err.text);
@@ -88,14 +88,14 @@ static struct strbuf describe(const char *path, unsigned threads, size_t block_b
 			strbuf_addf(&out, "%lld bytes\n", (long long)log_reader_text_bytes(reader));
 		if (rc <= 0)
 			break;
-		strbuf_addf(&out, "%d %u:%llu ", rc, record.file, (unsigned long long)record.line);
+		strbuf_addf(&out, "%d %u:%llu ", rc, record->file, (unsigned long long)record->line);
 		if (rc == LOG_READ_RECORD) {
-			strbuf_addf(&out, "%lld %u ", (long long)record.time_ns, record.pid);
-			strbuf_add(&out, record.message.p, record.message.len);
+			strbuf_addf(&out, "%lld %u ", (long long)record->time_ns, record->pid);
+			strbuf_add(&out, record->message.p, record->message.len);
 			strbuf_add_char(&out, '|');
-			strbuf_add(&out, record.detail.p, record.detail.len);
+			strbuf_add(&out, record->detail.p, record->detail.len);
 			strbuf_add_char(&out, '|');
-			strbuf_add(&out, record.query.p, record.query.len);
+			strbuf_add(&out, record->query.p, record->query.len);
 		}
 		strbuf_add_char(&out, '\n');
 	}
@@ -229,7 +229,7 @@ static void test_stopped_early(void **state)
 	for (unsigned n = 0; n < 50; n++) {
 		struct log_zone *zone;
 		struct log_reader *reader;
-		struct log_record record;
+		const struct log_record *record;
 		assert_int_equal(log_zone_open(NULL, &zone, &err), 0);
 		assert_int_equal(log_reader_open(DATA "statement_all.csv", 0, &pg_csvlog_format, zone, &reader, &err),
 				 0);
