@@ -3,13 +3,14 @@
 # Sourced by demo.sh and test.sh.
 
 packages_build="build-essential cmake ninja-build pkg-config libpq-dev libevent-dev libjansson-dev libinih-dev
-	uthash-dev libxxhash-dev zlib1g-dev libdeflate-dev libpg-query-dev libcmocka-dev"
+	uthash-dev libxxhash-dev zlib1g-dev libdeflate-dev libpg-query-dev libcurl4-openssl-dev libcmocka-dev"
 # Server, client programs and pgbench, unless some version of them is there.
 packages_run=postgresql
 for program in /usr/lib/postgresql/*/bin/pgbench; do
 	[ -x "$program" ] && [ -x "${program%pgbench}initdb" ] && packages_run=
 done
-packages_test="valgrind clang libclang-rt-dev clang-format python3 openssl procps"
+packages_test="valgrind clang libclang-rt-dev clang-format python3 python3-jsonschema libxml2-utils chromium openssl
+	procps alembic python3-psycopg2"
 
 # Those of the names given that dpkg does not know as installed.
 packages_missing()
