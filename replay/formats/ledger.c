@@ -14,6 +14,55 @@
 static const char *const outcome_names[] = {"none", "ok", "failed", "timeout", "cancelled"};
 #define OUTCOME_COUNT (sizeof(outcome_names) / sizeof(*outcome_names))
 
+static const char *const kind_names[] = {NULL, "ddl", "data", "read", "control"};
+#define KIND_COUNT (sizeof(kind_names) / sizeof(*kind_names))
+
+static const char *const locks_known_names[] = {NULL, "before_commit", "sampled"};
+#define LOCKS_KNOWN_COUNT (sizeof(locks_known_names) / sizeof(*locks_known_names))
+
+/* The lists of names, under their names in JSON. */
+static const struct names_member {
+	const char *key;
+	size_t offset;
+} names_members[] = {
+	{"functions", offsetof(struct ledger_statement, functions)},
+	{"indexes_built", offsetof(struct ledger_statement, indexes_built)},
+	{"indexes_dropped", offsetof(struct ledger_statement, indexes_dropped)},
+	{"indexes_invalid", offsetof(struct ledger_statement, indexes_invalid)},
+	{"relations_created", offsetof(struct ledger_statement, relations_created)},
+	{"relations_dropped", offsetof(struct ledger_statement, relations_dropped)},
+	{"triggers_added", offsetof(struct ledger_statement, triggers_added)},
+	{"triggers_dropped", offsetof(struct ledger_statement, triggers_dropped)},
+	{"triggers_disabled", offsetof(struct ledger_statement, triggers_disabled)},
+	{"triggers_enabled", offsetof(struct ledger_statement, triggers_enabled)},
+};
+#define NAMES_MEMBER_COUNT (sizeof(names_members) / sizeof(*names_members))
+
+static struct ledger_names *names_member(struct ledger_statement *statement, size_t i)
+{
+	return (struct ledger_names *)(void *)((char *)statement + names_members[i].offset);
+}
+
+static const struct ledger_names *names_member_const(const struct ledger_statement *statement, size_t i)
+{
+	return (const struct ledger_names *)(const void *)((const char *)statement + names_members[i].offset);
+}
+
+const char *ledger_kind_name(enum ledger_kind kind)
+{
+	return (size_t)kind < KIND_COUNT ? kind_names[kind] : NULL;
+}
+
+const char *ledger_locks_known_name(enum ledger_locks_known known)
+{
+	return (size_t)known < LOCKS_KNOWN_COUNT ? locks_known_names[known] : NULL;
+}
+
+int64_t ledger_lock_held_ns(const struct ledger_lock *lock)
+{
+	return lock->released_ns > lock->acquired_ns ? lock->released_ns - lock->acquired_ns : 0;
+}
+
 void ledger_init(struct ledger *ledger)
 {
 	memset(ledger, 0, sizeof(*ledger));
@@ -24,6 +73,12 @@ static void statement_release(struct ledger_statement *statement)
 	for (size_t i = 0; i < statement->rewrite_count; i++)
 		free(statement->rewrites[i]);
 	free(statement->rewrites);
+	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++) {
+		struct ledger_names *names = names_member(statement, i);
+		for (size_t j = 0; j < names->count; j++)
+			free(names->items[j]);
+		free(names->items);
+	}
 	free(statement->locks);
 	free(statement->file);
 	free(statement->sql);
@@ -53,6 +108,7 @@ struct ledger_statement *ledger_add_statement(struct ledger *ledger)
 	memset(statement, 0, sizeof(*statement));
 	statement->rows_scanned = -1;
 	statement->wal_bytes = -1;
+	statement->rows_affected = -1;
 	statement->size_delta_bytes = INT64_MIN;
 	return statement;
 }
@@ -69,6 +125,37 @@ void ledger_statement_add_rewrite(struct ledger_statement *statement, const char
 {
 	statement->rewrites = grow(statement->rewrites, statement->rewrite_count, sizeof(*statement->rewrites));
 	statement->rewrites[statement->rewrite_count++] = mem_strdup(relation);
+}
+
+void ledger_names_add(struct ledger_names *names, const char *name)
+{
+	names->items = grow(names->items, names->count, sizeof(*names->items));
+	names->items[names->count++] = mem_strdup(name);
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct ledger_statement *first = a, *second = b;
+	if (first->start_ns != second->start_ns)
+		return first->start_ns < second->start_ns ? -1 : 1;
+	/* one backend's statements keep their order as far as ends tell it */
+	return (first->end_ns > second->end_ns) - (first->end_ns < second->end_ns);
+}
+
+void ledger_merge(struct ledger *ledger, struct ledger *from)
+{
+	bool both = ledger->statement_count > 0 && from->statement_count > 0;
+	if (ledger->statement_count == 0 || (both && from->start_ns < ledger->start_ns))
+		ledger->start_ns = from->start_ns;
+	if (ledger->statement_count == 0 || (both && from->end_ns > ledger->end_ns))
+		ledger->end_ns = from->end_ns;
+	ledger->statements_not_run += from->statements_not_run;
+	for (size_t i = 0; i < from->statement_count; i++)
+		*ledger_add_statement(ledger) = from->statements[i];
+	free(from->statements); /* what they point to has moved */
+	ledger_init(from);
+	if (ledger->statement_count > 1)
+		qsort(ledger->statements, ledger->statement_count, sizeof(*ledger->statements), by_start);
 }
 
 static json_t *text_json(const char *text)
@@ -94,6 +181,14 @@ static json_t *rewrites_json(const struct ledger_statement *statement)
 	return list;
 }
 
+static json_t *names_json(const struct ledger_names *names)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < names->count; i++)
+		(void)json_array_append_new(list, text_json(names->items[i]));
+	return list;
+}
+
 /* What the file and verdict.json have in common. */
 static json_t *statement_json(const struct ledger_statement *statement)
 {
@@ -108,6 +203,12 @@ static json_t *statement_json(const struct ledger_statement *statement)
 	set(object, "rows_scanned", known_json(statement->rows_scanned, -1));
 	set(object, "wal_bytes", known_json(statement->wal_bytes, -1));
 	set(object, "size_delta_bytes", known_json(statement->size_delta_bytes, INT64_MIN));
+	set(object, "kind", text_json(ledger_kind_name(statement->kind)));
+	set(object, "locks_known", text_json(ledger_locks_known_name(statement->locks_known)));
+	set(object, "rows_affected", known_json(statement->rows_affected, -1));
+	set(object, "runs_code", json_boolean(statement->runs_code));
+	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
+		set(object, names_members[i].key, names_json(names_member_const(statement, i)));
 	return object;
 }
 
@@ -120,7 +221,7 @@ static json_t *locks_json(const struct ledger_statement *statement, bool whole)
 		set(object, "relation", text_json(lock->relation));
 		set(object, "mode", text_json(lock->mode));
 		set(object, "waited_ms", json_real(ns_to_ms(lock->waited_ns)));
-		set(object, "held_ms", json_real(ns_to_ms(lock->released_ns - lock->acquired_ns)));
+		set(object, "held_ms", json_real(ns_to_ms(ledger_lock_held_ns(lock))));
 		if (whole) {
 			set(object, "relation_oid", json_integer(lock->relation_oid));
 			set(object, "acquired_s", json_real(ns_to_s(lock->acquired_ns)));
@@ -251,6 +352,49 @@ static void read_lock(struct reader *reader, const json_t *object, struct ledger
 	lock->released_ns = get_scaled(reader, object, "released_s", 1e9);
 }
 
+/* A name's index in a list; 0, which stands for "unknown", when the member is not there or null. */
+static size_t get_choice(struct reader *reader, const json_t *object, const char *key, const char *const *names,
+			 size_t count)
+{
+	const json_t *value = json_object_get(object, key);
+	const char *name = json_string_value(value);
+	if (!value || json_is_null(value))
+		return 0;
+	for (size_t i = 1; name && i < count; i++) {
+		if (strcmp(name, names[i]) == 0)
+			return i;
+	}
+	note_bad(reader, key);
+	return 0;
+}
+
+static void read_names(struct reader *reader, const json_t *object, const char *key, struct ledger_names *names)
+{
+	if (!json_object_get(object, key))
+		return;
+	const json_t *list = get_array(reader, object, key);
+	for (size_t i = 0; !reader->bad && i < json_array_size(list); i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+		if (name)
+			ledger_names_add(names, name);
+		else
+			note_bad(reader, key);
+	}
+}
+
+/* Members that ledgers did not have from the beginning: each may be missing. */
+static void read_later_members(struct reader *reader, const json_t *object, struct ledger_statement *statement)
+{
+	statement->kind = (enum ledger_kind)get_choice(reader, object, "kind", kind_names, KIND_COUNT);
+	statement->locks_known = (enum ledger_locks_known)get_choice(reader, object, "locks_known", locks_known_names,
+								     LOCKS_KNOWN_COUNT);
+	if (json_object_get(object, "rows_affected"))
+		statement->rows_affected = get_known(reader, object, "rows_affected", -1);
+	statement->runs_code = json_is_true(json_object_get(object, "runs_code"));
+	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
+		read_names(reader, object, names_members[i].key, names_member(statement, i));
+}
+
 static void read_statement(struct reader *reader, const json_t *object, struct ledger_statement *statement)
 {
 	statement->file = get_string(reader, object, "file", true);
@@ -276,6 +420,7 @@ static void read_statement(struct reader *reader, const json_t *object, struct l
 		else
 			note_bad(reader, "rewrite");
 	}
+	read_later_members(reader, object, statement);
 }
 
 static void read_outcome(struct reader *reader, const json_t *root, struct ledger *ledger)

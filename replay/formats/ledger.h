@@ -25,8 +25,30 @@ struct ledger_lock {
 	int64_t released_ns; /* its transaction's end */
 };
 
+/* What sort of statement it is: by its text, for code (DO, CALL, a query that calls a function) by what it did. */
+enum ledger_kind {
+	LEDGER_KIND_UNKNOWN, /* of ledgers written before there were kinds */
+	LEDGER_KIND_DDL,     /* changes or maintains the schema */
+	LEDGER_KIND_DATA,    /* changes rows: INSERT, UPDATE, DELETE, MERGE, COPY … FROM, TRUNCATE */
+	LEDGER_KIND_READ,
+	LEDGER_KIND_CONTROL /* transactions, settings, LOCK TABLE */
+};
+
+/* How a statement's locks are known. */
+enum ledger_locks_known {
+	LEDGER_LOCKS_UNKNOWN,
+	LEDGER_LOCKS_BEFORE_COMMIT, /* read when it was over and its transaction still open: all of them */
+	LEDGER_LOCKS_SAMPLED	    /* seen from outside while it ran: short ones can be missing */
+};
+
+/* A list of names. */
+struct ledger_names {
+	char **items;
+	size_t count;
+};
+
 struct ledger_statement {
-	char *file;    /* as given by the user */
+	char *file;    /* as given by the user; NULL for what came through the proxy */
 	uint32_t line; /* first line of the statement in that file */
 	char *sql;     /* redacted: literals as ? */
 	int64_t start_ns;
@@ -40,8 +62,22 @@ struct ledger_statement {
 	int64_t rows_scanned;	  /* by sequential scans, -1 when not known */
 	int64_t wal_bytes;	  /* of the whole server in that time, -1 when not known */
 	int64_t size_delta_bytes; /* of the relations locked, -1 … is a change; INT64_MIN when not known */
-	char sqlstate[6];	  /* "" when it went well */
-	char *message;		  /* without values; NULL when it went well */
+	enum ledger_kind kind;
+	enum ledger_locks_known locks_known;
+	int64_t rows_affected; /* or returned, as its command tag says; -1 when that says nothing */
+	bool runs_code; /* statements ran inside of it (DO, CALL, functions): seen by what they did, not one by one */
+	struct ledger_names functions; /* of users, that were called; only where the server counts calls */
+	struct ledger_names indexes_built;
+	struct ledger_names indexes_dropped;
+	struct ledger_names indexes_invalid;   /* left behind unusable: a failed CREATE INDEX CONCURRENTLY */
+	struct ledger_names relations_created; /* tables, views, sequences … */
+	struct ledger_names relations_dropped;
+	struct ledger_names triggers_added; /* "trigger on schema.table" */
+	struct ledger_names triggers_dropped;
+	struct ledger_names triggers_disabled; /* those of foreign keys too */
+	struct ledger_names triggers_enabled;
+	char sqlstate[6]; /* "" when it went well */
+	char *message;	  /* without values; NULL when it went well */
 };
 
 enum ledger_outcome {
@@ -63,11 +99,23 @@ struct ledger {
 
 void ledger_init(struct ledger *ledger);
 void ledger_release(struct ledger *ledger);
-/* Adds an empty statement (size_delta_bytes, wal_bytes and rows_scanned "not known") and returns it; valid until the
- * next. */
+/* Adds an empty statement (its numbers "not known") and returns it; valid until the next. */
 struct ledger_statement *ledger_add_statement(struct ledger *ledger);
 struct ledger_lock *ledger_statement_add_lock(struct ledger_statement *statement);
 void ledger_statement_add_rewrite(struct ledger_statement *statement, const char *relation);
+void ledger_names_add(struct ledger_names *names, const char *name);
+/*
+ * Moves what `from` holds into *ledger: statements in the order in which they began, the span from the first start to
+ * the last end, statements_not_run added up, the outcome left alone. *from is empty after that. For several backends'
+ * ledgers.
+ */
+void ledger_merge(struct ledger *ledger, struct ledger *from);
+/* "ddl", "data", "read", "control"; NULL for LEDGER_KIND_UNKNOWN. */
+const char *ledger_kind_name(enum ledger_kind kind);
+/* "before_commit", "sampled"; NULL for LEDGER_LOCKS_UNKNOWN. */
+const char *ledger_locks_known_name(enum ledger_locks_known known);
+/* How long the lock was held: to its release, 0 for one that was wanted and never had. */
+int64_t ledger_lock_held_ns(const struct ledger_lock *lock);
 
 int ledger_save(const struct ledger *ledger, const char *path, struct error *err);
 /* Fills *ledger, which the caller releases. ERR_DATA when it is not a ledger. */
