@@ -46,6 +46,7 @@ static void start_judges(struct judgement *j)
 	j->errors = error_judge_new(&errors);
 	j->latency = latency_judge_new(&j->windows, fingerprints, ratio->fail.set ? ratio->fail.value : 1.25);
 	j->slow = slow_judge_new(&j->windows, fingerprints, locks_of, j);
+	j->clients = client_tally_new(&j->data);
 	j->timeline = timeline_new(&j->data);
 	fidelity_init(&j->fidelity, sessions);
 }
@@ -64,6 +65,7 @@ static int walk(struct judgement *j, struct error *err)
 		error_judge_add(j->errors, &pair, blocked_ns);
 		latency_judge_add(j->latency, &pair, window, lock_caused_ns);
 		slow_judge_add(j->slow, &pair, window, lock_caused_ns);
+		client_tally_add(j->clients, &pair, blocked_ns);
 		fidelity_add(&j->fidelity, &pair, window);
 		timeline_add(j->timeline, &pair);
 	}
@@ -74,6 +76,7 @@ static int walk(struct judgement *j, struct error *err)
 	error_judge_finish(j->errors);
 	latency_judge_finish(j->latency);
 	slow_judge_finish(j->slow);
+	client_tally_finish(j->clients);
 	fidelity_finish(&j->fidelity);
 	return 0;
 }
@@ -106,6 +109,7 @@ void judgement_release(struct judgement *j)
 	free(j->blind);
 	free(j->reason);
 	timeline_free(j->timeline);
+	client_tally_free(j->clients);
 	if (j->fidelity.skew)
 		fidelity_release(&j->fidelity);
 	slow_judge_free(j->slow);

@@ -5,6 +5,7 @@
 #ifndef JUDGEMENT_H
 #define JUDGEMENT_H
 
+#include "client_tally.h"
 #include "error_judge.h"
 #include "fidelity.h"
 #include "latency_judge.h"
@@ -34,6 +35,7 @@ struct judgement {
 	struct error_judge *errors;
 	struct latency_judge *latency;
 	struct slow_judge *slow;
+	struct client_tally *clients;
 	struct fidelity fidelity;
 	struct timeline *timeline;
 	struct thresholds defaults;

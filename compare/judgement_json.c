@@ -14,6 +14,7 @@
 #define ERRORS_MAX    300
 #define EXPOSURES_MAX 200
 #define TABLES_MAX    200
+#define CLIENTS_MAX   100
 
 static void set(json_t *object, const char *key, json_t *value)
 {
@@ -415,7 +416,8 @@ static json_t *environment_json(const struct judgement *j)
 {
 	json_t *object = json_object();
 	json_t *environment = json_object_get(j->data.run, "environment");
-	static const char *const keys[] = {"start_time", "speed", "migrate_at_s", "end_s", "replay_file", NULL};
+	static const char *const keys[] = {"start_time", "commit",	"speed", "migrate_at_s",
+					   "end_s",	 "replay_file", NULL};
 	if (json_is_object(environment))
 		(void)json_object_update(object, environment);
 	for (size_t i = 0; keys[i]; i++) {
@@ -457,6 +459,8 @@ json_t *judgement_to_json(const struct judgement *j)
 	set(object, "queries_total", json_integer((json_int_t)latency_judge_count(j->latency)));
 	set(object, "errors", errors_json(j));
 	set(object, "errors_total", json_integer((json_int_t)error_judge_count(j->errors)));
+	set(object, "who", client_tally_to_json(j->clients, CLIENTS_MAX));
+	set(object, "who_total", json_integer((json_int_t)client_tally_count(j->clients)));
 	set(object, "data_checks", data_checks_json(j));
 	set(object, "untested", untested_json(j));
 	set(object, "lanes", json_deep_copy(lanes));

@@ -24,6 +24,10 @@ struct support_item {
 struct support_run {
 	char dir[64];
 	uint32_t sessions;
+	struct support_client {
+		const char *user;
+		const char *application;
+	} * clients;
 	struct support_item *items;
 	size_t count;
 	size_t capacity;
@@ -49,6 +53,9 @@ struct support_run *support_run_new(uint32_t sessions)
 	(void)snprintf(run->dir, sizeof(run->dir), "/tmp/rehearse-run-XXXXXX");
 	assert_non_null(mkdtemp(run->dir));
 	run->sessions = sessions;
+	run->clients = mem_zalloc(sessions, sizeof(*run->clients));
+	for (uint32_t s = 0; s < sessions; s++)
+		run->clients[s] = (struct support_client){"app", "web"};
 	ledger_init(&run->ledger);
 	run->json = json_pack("{s:s, s:s, s:f, s:n, s:b, s:b, s:{s:s, s:i}, s:{s:{}, s:{}}, s:{s:[]}}", "schema",
 			      "rehearse.run/1", "start_time", "2026-01-01T00:00:00Z", "speed", 1.0, "migrate_at_s",
@@ -75,6 +82,11 @@ struct ledger *support_run_ledger(struct support_run *run)
 json_t *support_run_json(struct support_run *run)
 {
 	return run->json;
+}
+
+void support_run_client(struct support_run *run, uint32_t session, const char *user, const char *application)
+{
+	run->clients[session] = (struct support_client){user, application};
 }
 
 void support_run_add(struct support_run *run, int64_t due_ns, uint32_t session, const char *sql,
@@ -165,10 +177,12 @@ static void write_index(struct support_run *run)
 	char *replay_path = run_dir_path(run->dir, "replay");
 	char *index_path = run_dir_path(run->dir, ITEM_INDEX_FILE);
 	check(replay_writer_open(replay_path, &replay, &err), &err);
-	struct replay_session session = {span_from_str("app"), span_from_str("shop"), span_from_str("web"),
-					 span_from_str("127.0.0.1")};
-	for (uint32_t s = 0; s < run->sessions; s++)
+	for (uint32_t s = 0; s < run->sessions; s++) {
+		struct replay_session session = {span_from_str(run->clients[s].user), span_from_str("shop"),
+						 span_from_str(run->clients[s].application),
+						 span_from_str("127.0.0.1")};
 		(void)replay_writer_add_session(replay, &session);
+	}
 	(void)replay_writer_add_source(replay, "postgresql.csv");
 	struct item item = {.kind = ITEM_CONNECT, .text = ITEM_NO_TEXT, .duration_ns = -1, .source_line = 1};
 	check(replay_writer_add_item(replay, &item, &err), &err);
@@ -290,6 +304,7 @@ void support_run_free(struct support_run *run)
 		free(run->waits[i].blockers);
 	free(run->waits);
 	free(run->gaps);
+	free(run->clients);
 	free(run->items);
 	ledger_release(&run->ledger);
 	json_decref(run->json);

@@ -34,6 +34,8 @@ struct support_run;
 struct support_run *support_run_new(uint32_t sessions);
 /* A folder of its own under /tmp, removed by support_run_free() unless SUPPORT_RUN_KEEP is set: to look at one. */
 const char *support_run_dir(const struct support_run *run);
+/* Whose session it is; without this app's of web. The texts live as long as the run. */
+void support_run_client(struct support_run *run, uint32_t session, const char *user, const char *application);
 /* A statement; items may be added in any order. capture_sqlstate may be NULL. */
 void support_run_add(struct support_run *run, int64_t due_ns, uint32_t session, const char *sql,
 		     const char *capture_sqlstate, struct support_outcome baseline, struct support_outcome migrating);
