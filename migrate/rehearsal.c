@@ -398,6 +398,9 @@ static json_t *describe_run(const struct rehearsal *r, int64_t end_ns)
 	json_t *run = json_pack("{s:s, s:s, s:f, s:f, s:b, s:b}", "schema", "rehearse.run/1", "start_time", start,
 				"speed", r->options->speed, "end_s", ns_to_s(end_ns), "complete", !interrupted,
 				"interrupted", interrupted);
+	if (r->options->commit)
+		(void)json_object_set_new(run, "commit",
+					  json_from_bytes(r->options->commit, strlen(r->options->commit)));
 	(void)json_object_set_new(run, "migrate_at_s", seconds_or_null(r->with_migration, r->migrate_at_ns));
 	(void)json_object_set_new(run, "migration_start_s", seconds_or_null(migrated, r->ledger.start_ns));
 	(void)json_object_set_new(run, "migration_end_s", seconds_or_null(migrated, r->ledger.end_ns));

@@ -49,8 +49,9 @@ struct rehearsal_options {
 	struct lane_name_map user_map;	/* lane.h */
 	struct lane_name_map database_map;
 	bool check_results;
-	uint32_t workers; /* threads a lane, 0 means 1 */
-	bool known_clone; /* --i-know-this-is-a-clone */
+	const char *commit; /* of what is tested, for the report; NULL when not known */
+	uint32_t workers;   /* threads a lane, 0 means 1 */
+	bool known_clone;   /* --i-know-this-is-a-clone */
 	const volatile bool *cancelled;
 	void (*progress)(void *context, const struct rehearsal_progress *progress);
 	void *progress_context;

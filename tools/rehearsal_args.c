@@ -8,6 +8,8 @@
 #include "num.h"
 #include "output.h"
 
+#define COMMIT_ID_MAX 100
+
 static int read_speed(const char *text, double *out, struct error *err)
 {
 	*out = 0;
@@ -40,6 +42,18 @@ static int read_map(const char *option, const struct option_list *list, const ch
 	return 0;
 }
 
+/* What CI systems (GitHub, GitLab, Jenkins) call the commit that they build. NULL when there is none. */
+static const char *commit_of_environment(void)
+{
+	static const char *const names[] = {"GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *value = getenv(names[i]);
+		if (value && *value && strlen(value) <= COMMIT_ID_MAX)
+			return value;
+	}
+	return NULL;
+}
+
 int rehearsal_args_apply(const struct rehearsal_args *args, struct rehearsal_options *options, struct error *err)
 {
 	options->run_dir = args->run_dir;
@@ -48,6 +62,9 @@ int rehearsal_args_apply(const struct rehearsal_args *args, struct rehearsal_opt
 	options->max_sessions = (uint32_t)args->max_sessions;
 	options->workers = (uint32_t)args->workers;
 	options->check_results = args->check_results;
+	options->commit = args->commit ? args->commit : commit_of_environment();
+	if (options->commit && strlen(options->commit) > COMMIT_ID_MAX)
+		return error_set(err, ERR_USAGE, "--commit: longer than %d characters", COMMIT_ID_MAX);
 	options->amplify = (struct amplify_options){.times = (uint32_t)args->amplify,
 						    .jitter_ns = args->amplify_jitter_ns,
 						    .seed = (uint64_t)args->seed,

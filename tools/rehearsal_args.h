@@ -18,6 +18,7 @@ struct rehearsal_args {
 	struct option_list user_map;
 	struct option_list database_map;
 	bool check_results;
+	const char *commit;
 	int64_t amplify;
 	int64_t amplify_jitter_ns;
 	int64_t seed;
@@ -52,6 +53,8 @@ struct rehearsal_args {
 			 "connect sessions of database FROM to TO"),                                                   \
 		OPT_FLAG(0, "check-results", &(args).check_results,                                                    \
 			 "digest the rows of every result, to compare the lanes'"),                                    \
+		OPT_STRING(0, "commit", &(args).commit, "ID", "commit id of what is tested, for the report",           \
+			   .standard_note = "$GITHUB_SHA, $CI_COMMIT_SHA or $GIT_COMMIT"),                             \
 		OPT_STRING(0, "metrics-listen", &(args).metrics_listen, "[ADDRESS:]PORT",                              \
 			   "serve Prometheus metrics at /metrics while the replay runs; the address is 127.0.0.1 "     \
 			   "unless given"),                                                                            \
