@@ -90,6 +90,8 @@ void ledger_release(struct ledger *ledger)
 	for (size_t i = 0; i < ledger->statement_count; i++)
 		statement_release(&ledger->statements[i]);
 	free(ledger->statements);
+	free(ledger->tool.name);
+	free(ledger->problem);
 	ledger_init(ledger);
 }
 
@@ -251,6 +253,19 @@ json_t *ledger_to_json(const struct ledger *ledger)
 	return list;
 }
 
+json_t *ledger_tool_to_json(const struct ledger *ledger)
+{
+	const struct ledger_tool *tool = &ledger->tool;
+	if (!tool->name)
+		return json_null();
+	json_t *object = json_object();
+	set(object, "name", text_json(tool->name));
+	set(object, "exit_status", known_json(tool->exit_status, -1));
+	set(object, "signal", known_json(tool->signal, 0));
+	set(object, "output_lines", json_integer((json_int_t)tool->output_lines));
+	return object;
+}
+
 int ledger_save(const struct ledger *ledger, const char *path, struct error *err)
 {
 	json_t *root = json_object();
@@ -260,6 +275,8 @@ int ledger_save(const struct ledger *ledger, const char *path, struct error *err
 	set(root, "start_s", json_real(ns_to_s(ledger->start_ns)));
 	set(root, "end_s", json_real(ns_to_s(ledger->end_ns)));
 	set(root, "statements_not_run", json_integer((json_int_t)ledger->statements_not_run));
+	set(root, "tool", ledger_tool_to_json(ledger));
+	set(root, "problem", text_json(ledger->problem));
 	set(root, "statements", list);
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		const struct ledger_statement *statement = &ledger->statements[i];
@@ -308,11 +325,17 @@ static int64_t get_int(struct reader *reader, const json_t *object, const char *
 	return number;
 }
 
-static int64_t get_known(struct reader *reader, const json_t *object, const char *key, int64_t unknown)
+static int64_t get_known_in(struct reader *reader, const json_t *object, const char *key, int64_t unknown, int64_t min,
+			    int64_t max)
 {
 	if (json_is_null(json_object_get(object, key)))
 		return unknown;
-	return get_int(reader, object, key, INT64_MIN, INT64_MAX);
+	return get_int(reader, object, key, min, max);
+}
+
+static int64_t get_known(struct reader *reader, const json_t *object, const char *key, int64_t unknown)
+{
+	return get_known_in(reader, object, key, unknown, INT64_MIN, INT64_MAX);
 }
 
 static void get_text(struct reader *reader, const json_t *object, const char *key, char *out, size_t size)
@@ -435,6 +458,20 @@ static void read_outcome(struct reader *reader, const json_t *root, struct ledge
 	note_bad(reader, "outcome");
 }
 
+/* Ledgers of earlier versions have no tool and no problem. */
+static void read_tool(struct reader *reader, const json_t *root, struct ledger *ledger)
+{
+	const json_t *tool = json_object_get(root, "tool");
+	if (json_object_get(root, "problem"))
+		ledger->problem = get_string(reader, root, "problem", true);
+	if (!tool || json_is_null(tool))
+		return;
+	ledger->tool.name = get_string(reader, tool, "name", false);
+	ledger->tool.exit_status = (int)get_known_in(reader, tool, "exit_status", -1, 0, 255);
+	ledger->tool.signal = (int)get_known_in(reader, tool, "signal", 0, 1, 255);
+	ledger->tool.output_lines = (uint64_t)get_int(reader, tool, "output_lines", 0, INT64_MAX);
+}
+
 int ledger_load(const char *path, struct ledger *ledger, struct error *err)
 {
 	ledger_init(ledger);
@@ -449,6 +486,7 @@ int ledger_load(const char *path, struct ledger *ledger, struct error *err)
 	}
 	struct reader reader = {NULL};
 	read_outcome(&reader, root, ledger);
+	read_tool(&reader, root, ledger);
 	ledger->start_ns = get_scaled(&reader, root, "start_s", 1e9);
 	ledger->end_ns = get_scaled(&reader, root, "end_s", 1e9);
 	ledger->statements_not_run = (size_t)get_int(&reader, root, "statements_not_run", 0, STATEMENTS_MAX);

@@ -88,8 +88,20 @@ enum ledger_outcome {
 	LEDGER_CANCELLED /* the run was interrupted */
 };
 
+/* The program that ran the migration, where that was not ourselves. */
+struct ledger_tool {
+	char *name;	       /* of its file, never its arguments; NULL: there was none */
+	int exit_status;       /* -1: it did not exit by itself */
+	int signal;	       /* that it died of, 0 for none */
+	uint64_t output_lines; /* that it wrote. They may hold values, so their number is all that is kept */
+};
+
 struct ledger {
 	enum ledger_outcome outcome;
+	struct ledger_tool tool;
+	/* What went wrong beside the statements, in one sentence without values; with LEDGER_OK: why it may not have
+	   gone well, which makes the run undecided. NULL: nothing. */
+	char *problem;
 	int64_t start_ns;
 	int64_t end_ns;
 	struct ledger_statement *statements;
@@ -122,5 +134,7 @@ int ledger_save(const struct ledger *ledger, const char *path, struct error *err
 int ledger_load(const char *path, struct ledger *ledger, struct error *err);
 /* The array of DESIGN's verdict.json, "migration": a new reference. */
 json_t *ledger_to_json(const struct ledger *ledger);
+/* {"name", "exit_status", "signal", "output_lines"}, or null where there was no tool: a new reference. */
+json_t *ledger_tool_to_json(const struct ledger *ledger);
 
 #endif

@@ -21,6 +21,9 @@ static void make_ledger(struct ledger *ledger)
 	ledger->start_ns = 1500000000;
 	ledger->end_ns = 2500000001;
 	ledger->statements_not_run = 3;
+	ledger->tool =
+		(struct ledger_tool){.name = mem_strdup("flyway"), .exit_status = -1, .signal = 9, .output_lines = 12};
+	ledger->problem = mem_strdup("flyway was killed");
 	for (int i = 0; i < 9; i++) {
 		struct ledger_statement *statement = ledger_add_statement(ledger);
 		statement->file = mem_printf("m%d.sql", i);
@@ -64,6 +67,11 @@ static void test_round_trip(void **state)
 	assert_int_equal(got.end_ns, made.end_ns);
 	assert_int_equal(got.statements_not_run, 3);
 	assert_int_equal(got.statement_count, 9);
+	assert_string_equal(got.tool.name, "flyway");
+	assert_int_equal(got.tool.exit_status, -1);
+	assert_int_equal(got.tool.signal, 9);
+	assert_int_equal(got.tool.output_lines, 12);
+	assert_string_equal(got.problem, "flyway was killed");
 	const struct ledger_statement *first = &got.statements[0], *last = &got.statements[8];
 	assert_int_equal(first->rows_scanned, -1);
 	assert_int_equal(first->wal_bytes, -1);
@@ -129,6 +137,28 @@ static void test_refused(void **state)
 	expect_refused("{\"schema\": \"rehearse.ledger/1\", \"outcome\": \"ok\", \"start_s\": 1, \"end_s\": 1, "
 		       "\"statements_not_run\": 0, \"statements\": [7]}",
 		       "statement 1");
+	expect_refused("{\"schema\": \"rehearse.ledger/1\", \"outcome\": \"ok\", \"start_s\": 1, \"end_s\": 1, "
+		       "\"statements_not_run\": 0, \"statements\": [], \"tool\": {\"name\": \"x\", "
+		       "\"exit_status\": 1000}}",
+		       "\"exit_status\" is missing or out of range");
+}
+
+/* As ledgers were before other programs could run a migration. */
+static void test_without_a_tool(void **state)
+{
+	(void)state;
+	struct ledger got;
+	struct error err = ERROR_INIT;
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	(void)fputs("{\"schema\": \"rehearse.ledger/1\", \"outcome\": \"ok\", \"start_s\": 1, \"end_s\": 1, "
+		    "\"statements_not_run\": 0, \"statements\": []}",
+		    file);
+	(void)fclose(file);
+	assert_int_equal(ledger_load(path, &got, &err), 0);
+	assert_null(got.tool.name);
+	assert_null(got.problem);
+	ledger_release(&got);
 }
 
 static int set_up(void **state)
@@ -153,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_verdict_form),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_without_a_tool),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
