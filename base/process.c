@@ -16,10 +16,12 @@
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,10 +48,10 @@ struct launch {
 
 struct launch_failure {
 	int error;
-	char step; /* 'u' user, 'd' directory, 'x' exec, 'f' files */
+	char step; /* 'u' user, 'd' directory, 'x' exec, 'f' files, 'n' namespaces */
 };
 
-static char *find_program(const char *name)
+char *process_find_program(const char *name)
 {
 	if (strchr(name, '/'))
 		return mem_strdup(name);
@@ -59,7 +61,8 @@ static char *find_program(const char *name)
 	while (*path) {
 		size_t len = strcspn(path, ":");
 		char *candidate = len ? mem_printf("%.*s/%s", (int)len, path, name) : mem_printf("./%s", name);
-		if (access(candidate, X_OK) == 0)
+		struct stat st; /* a folder can be "executed" too */
+		if (access(candidate, X_OK) == 0 && stat(candidate, &st) == 0 && S_ISREG(st.st_mode))
 			return candidate;
 		free(candidate);
 		path += len + (path[len] == ':');
@@ -74,8 +77,19 @@ static bool same_variable(const char *a, const char *b)
 	return strncmp(a, b, len) == 0 && b[len] == '=';
 }
 
+static bool is_left_out(const char *variable, const char *const *without)
+{
+	for (; without && *without; without++) {
+		size_t len = strlen(*without);
+		bool prefix = len > 0 && (*without)[len - 1] == '*';
+		if (prefix ? strncmp(variable, *without, len - 1) == 0 : same_variable(*without, variable))
+			return true;
+	}
+	return false;
+}
+
 /* Our environment with the options' variables in place of those of the same name. The strings are borrowed. */
-static char **merge_environment(const char *const *added)
+static char **merge_environment(const char *const *added, const char *const *without)
 {
 	size_t ours = 0, theirs = 0, used = 0;
 	while (environ && environ[ours])
@@ -84,7 +98,7 @@ static char **merge_environment(const char *const *added)
 		theirs++;
 	char **merged = mem_zalloc(ours + theirs + 1, sizeof(*merged));
 	for (size_t i = 0; i < ours; i++) {
-		bool replaced = false;
+		bool replaced = is_left_out(environ[i], without);
 		for (size_t j = 0; j < theirs && !replaced; j++)
 			replaced = same_variable(added[j], environ[i]);
 		if (!replaced)
@@ -116,10 +130,10 @@ static int launch_prepare(struct launch *launch, const struct process_options *o
 	memset(launch, 0, sizeof(*launch));
 	launch->options = options;
 	launch->report_fd = -1;
-	launch->program = find_program(options->argv[0]);
+	launch->program = process_find_program(options->argv[0]);
 	if (!launch->program)
 		return error_set(err, ERR_UNAVAILABLE, "%s: no such program in PATH", options->argv[0]);
-	launch->environment = merge_environment(options->environment);
+	launch->environment = merge_environment(options->environment, options->without);
 	launch->change_user =
 		options->uid != (uid_t)-1 && (options->uid != geteuid() || (geteuid() == 0 && options->uid != 0));
 	if (launch->change_user && options->gid == (gid_t)-1) {
@@ -164,6 +178,10 @@ __attribute__((noreturn)) static void child_run(const struct launch *launch, pid
 	if (dup2(launch->stdin_fd, 0) < 0 || dup2(launch->stdout_fd, 1) < 0 || dup2(launch->stderr_fd, 2) < 0)
 		child_fail(launch, 'f');
 	(void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* an older kernel: ours are opened that way anyhow */
+	for (size_t i = 0; i < 2; i++) {		/* before the user changes, and with him the right to do so */
+		if (o->namespaces[i] > 0 && setns(o->namespaces[i], 0) != 0)
+			child_fail(launch, 'n');
+	}
 	if (launch->change_user && (setgroups((size_t)launch->group_count, launch->groups) != 0 ||
 				    setresgid(o->gid, o->gid, o->gid) != 0 || setresuid(o->uid, o->uid, o->uid) != 0))
 		child_fail(launch, 'u');
@@ -187,6 +205,8 @@ static int explain_failure(const struct launch *launch, const struct launch_fail
 		return error_set_errno(err, ERR_INTERNAL, "%s: cannot become user %u", o->argv[0], (unsigned)o->uid);
 	case 'd':
 		return error_set_errno(err, ERR_INTERNAL, "%s: cannot go to %s", o->argv[0], o->directory);
+	case 'n':
+		return error_set_errno(err, ERR_INTERNAL, "%s: cannot enter its namespace", o->argv[0]);
 	case 'x':
 		return error_set_errno(err, ERR_UNAVAILABLE, "%s: cannot run", launch->program);
 	default:
@@ -336,6 +356,7 @@ int process_start(const struct process_options *options, pid_t *pid, struct erro
 		launch.stdin_fd = options->stdin_fd >= 0 ? options->stdin_fd : null_fd;
 		launch.stdout_fd = options->stdout_fd >= 0 ? options->stdout_fd : null_fd;
 		launch.stderr_fd = launch.stdout_fd;
+		launch.die_with_parent = options->die_with_us;
 		rc = launch_start(&launch, pid, err);
 		(void)close(null_fd);
 	}

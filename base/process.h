@@ -15,6 +15,8 @@
 struct process_options {
 	const char *const *argv;	/* NULL-terminated; argv[0] is looked up in PATH unless it has a slash */
 	const char *const *environment; /* NULL-terminated "NAME=value", added to ours; NULL for none */
+	const char *const *without;	/* NULL-terminated names of ours that it does not get; "PG*" stands for all that
+					   begin with PG; NULL for none */
 	const char *directory;		/* working folder, NULL for ours */
 	uid_t uid;			/* run as; (uid_t)-1 for ourselves. Groups are set to match */
 	gid_t gid;
@@ -22,6 +24,9 @@ struct process_options {
 	int stdin_fd;	/* what it reads, -1: nothing */
 	int stdout_fd;	/* where its output goes, -1: collected */
 	bool own_group; /* a process group of its own: a terminal's Ctrl-C does not reach it */
+	/* process_start(): SIGTERM for it when the calling thread ends, kill -9 included. process_run() always does. */
+	bool die_with_us;
+	int namespaces[2]; /* of setns(2), entered in this order; 0 for none. The caller closes them */
 };
 
 #define PROCESS_OPTIONS_INIT                                                        \
@@ -40,5 +45,7 @@ int process_run(const struct process_options *options, const volatile bool *canc
 /* Starts it and returns its pid in *pid. The caller waits for it. Its output goes to stdout_fd (both streams), else
  * /dev/null. */
 int process_start(const struct process_options *options, pid_t *pid, struct error *err);
+/* Where PATH leads to for that name, or the name itself when it has a slash; to be freed. NULL: nowhere. */
+char *process_find_program(const char *name);
 
 #endif
