@@ -21,6 +21,10 @@ struct tracing_proxy_options {
 	int64_t t0_ns;			/* the run's start on clock_mono_ns(); the ledger's times count from it */
 	int64_t interval_ns;		/* between samples of a running statement's locks; 0 means 10 ms */
 	_Atomic uint32_t *statement_no; /* may be NULL; how many statements have begun, for display */
+	/* 0: it listens on a port of its own. Else a socket that listens on 127.0.0.1 already, perhaps in another
+	   network namespace (runners/tool_network.h); it stays the caller's, who closes it after tracing_proxy_stop().
+	 */
+	int listen_fd;
 };
 
 struct tracing_proxy;
