@@ -8,21 +8,6 @@ megabytes=${1:-500}
 large=${2:-0}
 rounds=3
 
-# measured COMMAND…: runs it silently; sets REAL and CPU in seconds and RSS in megabytes.
-measured() {
-	read -r REAL CPU RSS < <(python3 - "$@" <<'PY'
-import resource, subprocess, sys, time
-start = time.monotonic()
-run = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-real = time.monotonic() - start
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-if run.returncode != 0:
-    sys.exit(run.stderr.decode())
-print(f"{real:.3f} {used.ru_utime + used.ru_stime:.3f} {used.ru_maxrss / 1024:.1f}")
-PY
-	)
-}
-
 # per_second BYTES SECONDS, ratio A B
 per_second() { python3 -c 'import sys; print(f"{float(sys.argv[1]) / float(sys.argv[2]) / 1e6:.0f}")' "$@"; }
 ratio() { python3 -c 'import sys; print(f"{float(sys.argv[1]) / float(sys.argv[2]):.3f}")' "$@"; }

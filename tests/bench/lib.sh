@@ -110,3 +110,23 @@ timed() {
 machine() {
 	echo "machine: $(nproc) cores, $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | sed 's/^ //'), load $(cut -d' ' -f1-3 /proc/loadavg)"
 }
+
+# measured_any COMMAND…: runs it silently; sets REAL and CPU in seconds, RSS in megabytes, and its exit CODE.
+measured_any() {
+	read -r REAL CPU RSS CODE < <(python3 - "$@" <<'PY'
+import resource, subprocess, sys, time
+start = time.monotonic()
+run = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+real = time.monotonic() - start
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+sys.stderr.write(run.stderr.decode() if run.returncode > 3 or run.returncode < 0 else "")
+print(f"{real:.3f} {used.ru_utime + used.ru_stime:.3f} {used.ru_maxrss / 1024:.1f} {run.returncode}")
+PY
+	)
+}
+
+# measured COMMAND…: the same, of a command that has to succeed.
+measured() {
+	measured_any "$@"
+	[ "$CODE" = 0 ]
+}
