@@ -12,6 +12,7 @@
 #include "own_locks.h"
 #include "pg_conn.h"
 #include "relation_table.h"
+#include "runner_wait.h"
 #include "sql_fingerprint.h"
 #include "sql_lexer.h"
 #include "statement_measure.h"
@@ -335,15 +336,6 @@ static int connect_both(struct runner *runner, struct error *err)
 	return rc;
 }
 
-static void wait_for_start(const struct runner *runner)
-{
-	int64_t start_ns = runner->options->start_at_ns;
-	for (int64_t now_ns; (now_ns = clock_mono_ns()) < start_ns && !is_cancelled(runner);) {
-		int64_t look_ns = now_ns + 50 * NS_PER_MS;
-		clock_sleep_until_ns(look_ns < start_ns ? look_ns : start_ns);
-	}
-}
-
 int sql_runner_run(const struct sql_runner_options *options, struct ledger *ledger, struct error *err)
 {
 	struct runner runner = {.options = options, .ledger = ledger, .first_statement = NO_STATEMENT};
@@ -355,7 +347,7 @@ int sql_runner_run(const struct sql_runner_options *options, struct ledger *ledg
 	runner.measure.t0_ns = options->t0_ns;
 	int rc = connect_both(&runner, err);
 	if (rc == 0) {
-		wait_for_start(&runner);
+		runner_wait_until(options->start_at_ns, options->cancelled);
 		int64_t now_ns = clock_mono_ns();
 		runner.run.deadline_ns = options->timeout_ns > 0 ? now_ns + options->timeout_ns : 0;
 		ledger->start_ns = ledger->end_ns = since_t0(&runner, now_ns);
