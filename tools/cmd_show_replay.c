@@ -365,13 +365,13 @@ static int read_items(const struct replay_file *file, struct survey *survey, str
 	struct replay_batch batch;
 	replay_batch_init(&batch);
 	int rc = 0;
-	for (uint32_t i = 0; i < replay_file_batch_count(file) && rc == 0; i++) {
+	for (uint32_t i = 0; i < replay_file_batch_count(file) && rc == 0 && !output_hung_up(); i++) {
 		if (interrupt_requested()) {
 			rc = error_set(err, ERR_INTERRUPTED, "interrupted");
 			break;
 		}
 		rc = replay_file_read_batch(file, i, &batch, err);
-		for (uint32_t n = 0; rc == 0 && n < batch.count; n++) {
+		for (uint32_t n = 0; rc == 0 && n < batch.count && !output_hung_up(); n++) {
 			if (list_items)
 				print_item(file, &batch.items[n], batch.first_ordinal + n, &survey->text);
 			else

@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "logging.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
@@ -15,6 +16,7 @@ static struct {
 	bool quiet;
 	bool verbose;
 	bool terminal; /* stderr is one */
+	bool hung_up;  /* whoever read stdout has gone */
 } settings;
 
 /* One lock for stderr: messages and the progress bar share it. Recursion does not happen. */
@@ -72,11 +74,24 @@ void output_init(const char *command, bool json, bool quiet, bool verbose)
 	log_set_sink(log_sink, NULL);
 }
 
+/* Takes what a write to stdout returned: later errors of the stream no longer say that the reader has gone. */
+static void note_written(int rc)
+{
+	if (rc < 0 && errno == EPIPE)
+		settings.hung_up = true;
+}
+
 bool output_finish(void)
 {
-	bool good = fflush(stdout) == 0 && !ferror(stdout);
+	note_written(fflush(stdout));
+	bool good = !ferror(stdout) || settings.hung_up;
 	(void)fflush(stderr);
 	return good;
+}
+
+bool output_hung_up(void)
+{
+	return settings.hung_up;
 }
 
 void output_text(const char *format, ...)
@@ -85,21 +100,21 @@ void output_text(const char *format, ...)
 		return;
 	va_list args;
 	va_start(args, format);
-	(void)vfprintf(stdout, format, args);
+	note_written(vfprintf(stdout, format, args));
 	va_end(args);
 }
 
 void output_string(const char *text)
 {
 	if (!settings.json)
-		(void)fputs(text, stdout);
+		note_written(fputs(text, stdout));
 }
 
 void output_json(const json_t *object)
 {
 	if (!settings.json)
 		return;
-	(void)json_dumpf(object, stdout, JSON_INDENT(2));
+	note_written(json_dumpf(object, stdout, JSON_INDENT(2)));
 	(void)fputc('\n', stdout);
 }
 

@@ -13,8 +13,10 @@
 
 /* Once, before anything is printed; becomes logging.h's sink. quiet keeps warnings, verbose adds debug messages. */
 void output_init(const char *command, bool json, bool quiet, bool verbose);
-/* Flushes; false when stdout could not be written (a full disk, a closed pipe). */
+/* Flushes; false when stdout could not be written (a full disk). A reader who had enough (`| head`) is no error. */
 bool output_finish(void);
+/* Nobody reads stdout any more: what prints much may stop. */
+bool output_hung_up(void);
 
 /* Result for people, to stdout, no line end added. With --json nothing: the object says it. */
 void output_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
