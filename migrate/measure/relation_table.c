@@ -37,46 +37,88 @@ struct relation *relation_table_find(const struct relation_table *table, uint32_
 	return relation;
 }
 
-struct relation *relation_table_update(struct relation_table *table, const PGresult *result, int row, int column)
+struct relation *relation_table_update(struct relation_table *table, const PGresult *result, int row, int column,
+				       struct relation_change *change)
 {
 	uint32_t oid = (uint32_t)pg_conn_int(result, row, column, 0);
 	struct relation *relation = relation_table_find(table, oid);
+	uint32_t filenode = (uint32_t)pg_conn_int(result, row, column + 3, 0);
+	bool valid = PQgetvalue(result, row, column + 6)[0] == 't';
+	*change = (struct relation_change){.created = !relation};
 	if (!relation) {
 		relation = mem_zalloc(1, sizeof(*relation));
 		relation->oid = oid;
 		relation->size_bytes = RELATION_SIZE_UNKNOWN;
+		relation->valid = true;
 		HASH_ADD(hh, table->by_oid, oid, sizeof(oid), relation);
 	}
+	change->rewritten = relation->filenode && filenode && relation->filenode != filenode;
+	change->became_invalid = relation->valid && !valid;
 	free(relation->name);
 	relation->name = mem_strdup(PQgetvalue(result, row, column + 1));
 	relation->kind = PQgetvalue(result, row, column + 2)[0];
-	relation->filenode = (uint32_t)pg_conn_int(result, row, column + 3, 0);
+	relation->filenode = filenode;
 	relation->table_oid = (uint32_t)pg_conn_int(result, row, column + 4, 0);
 	relation->ours = PQgetvalue(result, row, column + 5)[0] == 't';
+	relation->valid = valid;
+	relation->dropped = false;
+	relation->seen = table->loads;
 	return relation;
 }
 
-int relation_table_load(struct relation_table *table, PGconn *conn, struct error *err)
+static void remove_unseen(struct relation_table *table,
+			  void (*report)(void *context, const struct relation *relation,
+					 const struct relation_change *change),
+			  void *context)
+{
+	const struct relation_change gone = {.dropped = true};
+	struct relation *relation, *next;
+	HASH_ITER (hh, table->by_oid, relation, next) {
+		if (relation->seen == table->loads)
+			continue;
+		if (report && !relation->dropped)
+			report(context, relation, &gone);
+		HASH_DEL(table->by_oid, relation);
+		free(relation->name);
+		free(relation);
+	}
+}
+
+int relation_table_load(struct relation_table *table, PGconn *conn,
+			void (*report)(void *context, const struct relation *relation,
+				       const struct relation_change *change),
+			void *context, struct error *err)
 {
 	PGresult *result = NULL;
 	int rc = pg_conn_query(conn, load_sql, "reading the relations", &result, err);
 	if (rc)
 		return rc;
-	for (int i = 0; i < PQntuples(result); i++)
-		(void)relation_table_update(table, result, i, 0);
+	table->loads++;
+	for (int i = 0; i < PQntuples(result); i++) {
+		struct relation_change change;
+		const struct relation *relation = relation_table_update(table, result, i, 0, &change);
+		if (report && (change.created || change.rewritten || change.became_invalid))
+			report(context, relation, &change);
+	}
 	PQclear(result);
-	rc = pg_conn_query(conn, "SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()",
-			   "reading the database's OID", &result, err);
-	if (rc)
-		return rc;
-	table->database_oid = (uint32_t)pg_conn_int(result, 0, 0, 0);
-	PQclear(result);
+	remove_unseen(table, report, context);
 	return 0;
 }
 
-static bool has_size(const struct relation *relation)
+void relation_table_forget_locks(struct relation_table *table)
+{
+	for (struct relation *relation = table->by_oid; relation; relation = relation->hh.next)
+		relation->held_rank = 0;
+}
+
+bool relation_has_size(const struct relation *relation)
 {
 	return relation->ours && (relation->kind == 'r' || relation->kind == 'm' || relation->kind == 'S');
+}
+
+bool relation_is_index(const struct relation *relation)
+{
+	return relation->kind == 'i' || relation->kind == 'I';
 }
 
 /* The words and quoted names of a statement, in lower case: which relations it may be about. */
@@ -93,7 +135,7 @@ static char *lower_case(const char *text, size_t len)
 	return lower;
 }
 
-static struct mention *collect_mentions(struct span sql)
+struct mention *relation_mentions_new(struct span sql)
 {
 	struct mention *all = NULL;
 	struct sql_lexer lexer;
@@ -117,7 +159,7 @@ static struct mention *collect_mentions(struct span sql)
 	}
 }
 
-static void free_mentions(struct mention *all)
+void relation_mentions_free(struct mention *all)
 {
 	struct mention *mention, *next;
 	HASH_ITER (hh, all, mention, next) {
@@ -127,8 +169,7 @@ static void free_mentions(struct mention *all)
 	}
 }
 
-/* True when the statement has the relation's own name, with or without quotes. */
-static bool is_mentioned(const struct relation *relation, struct mention *mentions)
+bool relation_is_mentioned(const struct relation *relation, struct mention *mentions)
 {
 	const char *dot = strrchr(relation->name, '.');
 	const char *name = dot ? dot + 1 : relation->name;
@@ -141,25 +182,28 @@ static bool is_mentioned(const struct relation *relation, struct mention *mentio
 	return bare || in_quotes;
 }
 
-/* "{1,2,3}" of the tables to be measured; false when there are none. */
-static bool list_measured(const struct relation_table *table, struct span sql, struct strbuf *list)
+/* "{1,2,3}" of the tables to be measured, whose sizes become unknown; false when there are none. */
+static bool list_measured(const struct relation_table *table, struct span sql, bool only_named, struct strbuf *list)
 {
 	size_t count = 0;
-	const struct relation *relation;
+	struct relation *relation;
 	for (relation = table->by_oid; relation; relation = relation->hh.next)
-		count += has_size(relation);
-	bool all = count <= MEASURE_ALL_MAX;
-	struct mention *mentions = all ? NULL : collect_mentions(sql);
+		count += relation_has_size(relation);
+	bool all = !only_named && count <= MEASURE_ALL_MAX;
+	struct mention *mentions = all ? NULL : relation_mentions_new(sql);
 	for (relation = table->by_oid; relation; relation = relation->hh.next) {
-		if (has_size(relation) && (all || is_mentioned(relation, mentions)))
+		bool listed = relation_has_size(relation) && (all || relation_is_mentioned(relation, mentions));
+		if (listed)
 			strbuf_addf(list, "%c%u", list->len ? ',' : '{', (unsigned)relation->oid);
+		if (listed || !only_named)
+			relation->size_bytes = RELATION_SIZE_UNKNOWN;
 	}
-	free_mentions(mentions);
+	relation_mentions_free(mentions);
 	strbuf_add_char(list, '}');
 	return list->len > 1 && !list->overflow;
 }
 
-void relation_table_measure(struct relation_table *table, PGconn *conn, struct span sql)
+void relation_table_measure(struct relation_table *table, PGconn *conn, struct span sql, bool only_named)
 {
 	/* Those that are locked are passed over; one that gets locked in between costs the lock_timeout and a new try.
 	 */
@@ -167,12 +211,10 @@ void relation_table_measure(struct relation_table *table, PGconn *conn, struct s
 		"SELECT c.oid, pg_catalog.pg_total_relation_size(c.oid) FROM pg_catalog.pg_class c"
 		" WHERE c.oid = ANY ($1::oid[]) AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks l"
 		" WHERE l.relation = c.oid AND l.mode = 'AccessExclusiveLock')";
-	for (struct relation *relation = table->by_oid; relation; relation = relation->hh.next)
-		relation->size_bytes = RELATION_SIZE_UNKNOWN;
 	struct strbuf list;
 	strbuf_init(&list, OID_LIST_MAX);
 	PGresult *result = NULL;
-	if (list_measured(table, sql, &list)) {
+	if (list_measured(table, sql, only_named, &list)) {
 		const char *const values[] = {list.data};
 		for (int i = 0; i < MEASURE_TRIES; i++) {
 			PQclear(result);

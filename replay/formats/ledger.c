@@ -111,6 +111,7 @@ struct ledger_statement *ledger_add_statement(struct ledger *ledger)
 	statement->rows_scanned = -1;
 	statement->wal_bytes = -1;
 	statement->rows_affected = -1;
+	statement->rows_changed = -1;
 	statement->size_delta_bytes = INT64_MIN;
 	return statement;
 }
@@ -208,6 +209,7 @@ static json_t *statement_json(const struct ledger_statement *statement)
 	set(object, "kind", text_json(ledger_kind_name(statement->kind)));
 	set(object, "locks_known", text_json(ledger_locks_known_name(statement->locks_known)));
 	set(object, "rows_affected", known_json(statement->rows_affected, -1));
+	set(object, "rows_changed", known_json(statement->rows_changed, -1));
 	set(object, "runs_code", json_boolean(statement->runs_code));
 	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
 		set(object, names_members[i].key, names_json(names_member_const(statement, i)));
@@ -413,6 +415,8 @@ static void read_later_members(struct reader *reader, const json_t *object, stru
 								     LOCKS_KNOWN_COUNT);
 	if (json_object_get(object, "rows_affected"))
 		statement->rows_affected = get_known(reader, object, "rows_affected", -1);
+	if (json_object_get(object, "rows_changed"))
+		statement->rows_changed = get_known(reader, object, "rows_changed", -1);
 	statement->runs_code = json_is_true(json_object_get(object, "runs_code"));
 	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
 		read_names(reader, object, names_members[i].key, names_member(statement, i));

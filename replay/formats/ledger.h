@@ -65,6 +65,7 @@ struct ledger_statement {
 	enum ledger_kind kind;
 	enum ledger_locks_known locks_known;
 	int64_t rows_affected; /* or returned, as its command tag says; -1 when that says nothing */
+	int64_t rows_changed;  /* inserted, updated, deleted, as its backend counted them; -1 when not known */
 	bool runs_code; /* statements ran inside of it (DO, CALL, functions): seen by what they did, not one by one */
 	struct ledger_names functions; /* of users, that were called; only where the server counts calls */
 	struct ledger_names indexes_built;

@@ -13,13 +13,10 @@
 
 /* What goes on while a statement runs. */
 struct flight {
-	struct statement_runner *runner;
+	const struct statement_runner *runner;
+	struct statement_tracer *tracer; /* may be NULL */
 	struct statement_result *out;
 	const struct safe_message_place *place;
-	bool probe_busy;
-	bool sample;
-	int64_t next_sample_ns;
-	int64_t sample_sent_ns;
 	int64_t cancel_first_ns; /* 0: not cancelled */
 	int64_t cancel_last_ns;
 };
@@ -56,6 +53,14 @@ static void drain_copy_out(PGconn *conn)
 		PQfreemem(row);
 }
 
+/* The command tag's number; a query's stands in its last result. */
+static void note_rows(struct statement_result *out, const PGresult *result)
+{
+	const char *count = PQcmdTuples((PGresult *)result);
+	if (*count)
+		out->rows = strtoll(count, NULL, 10);
+}
+
 /* Takes what has come. True once the statement is over. */
 static bool take_results(struct flight *flight)
 {
@@ -76,6 +81,7 @@ static bool take_results(struct flight *flight)
 			(void)PQputCopyEnd(conn, "a migration file has no data to copy");
 			break;
 		default:
+			note_rows(flight->out, result);
 			break;
 		}
 		PQclear(result);
@@ -85,31 +91,6 @@ static bool take_results(struct flight *flight)
 		}
 	}
 	return false;
-}
-
-static void send_sample(struct flight *flight, int64_t now_ns)
-{
-	struct statement_runner *runner = flight->runner;
-	char pid[16], database[16];
-	(void)snprintf(pid, sizeof(pid), "%d", (int)runner->pid);
-	(void)snprintf(database, sizeof(database), "%u", (unsigned)runner->database_oid);
-	const char *const values[] = {pid, database};
-	flight->sample_sent_ns = now_ns;
-	flight->next_sample_ns += runner->interval_ns;
-	if (flight->next_sample_ns < now_ns)
-		flight->next_sample_ns = now_ns + runner->interval_ns;
-	flight->probe_busy = PQsendQueryPrepared(runner->probe, "own_locks", 2, values, NULL, NULL, 0) == 1;
-}
-
-static void take_sample(struct flight *flight, bool use)
-{
-	PGresult *result;
-	while ((result = PQgetResult(flight->runner->probe))) {
-		if (use && PQresultStatus(result) == PGRES_TUPLES_OK)
-			own_locks_sample(&flight->runner->locks, result, flight->sample_sent_ns);
-		PQclear(result);
-	}
-	flight->probe_busy = false;
 }
 
 static void send_cancel(struct flight *flight, int64_t now_ns)
@@ -141,12 +122,12 @@ static bool look_at_clock(struct flight *flight, int64_t now_ns, enum statement_
 	return now_ns - flight->cancel_first_ns < GIVE_UP_NS;
 }
 
-static int wait_ms(const struct flight *flight, int64_t now_ns)
+static int wait_ms(const struct flight *flight, int64_t now_ns, int64_t sample_ns)
 {
 	int64_t until_ns = now_ns + LOOK_NS;
-	if (flight->sample && !flight->probe_busy && flight->next_sample_ns < until_ns)
-		until_ns = flight->next_sample_ns;
 	int64_t deadline_ns = flight->runner->deadline_ns;
+	if (sample_ns < until_ns)
+		until_ns = sample_ns;
 	if (deadline_ns > now_ns && deadline_ns < until_ns)
 		until_ns = deadline_ns;
 	return until_ns <= now_ns ? 0 : (int)((until_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS);
@@ -154,25 +135,19 @@ static int wait_ms(const struct flight *flight, int64_t now_ns)
 
 static void fly(struct flight *flight, enum statement_outcome *why)
 {
-	struct statement_runner *runner = flight->runner;
+	PGconn *conn = flight->runner->conn;
+	struct statement_tracer *tracer = flight->tracer;
 	while (!take_results(flight)) {
 		int64_t now_ns = clock_mono_ns();
 		if (!look_at_clock(flight, now_ns, why))
 			return;
-		if (flight->sample && !flight->probe_busy && now_ns >= flight->next_sample_ns)
-			send_sample(flight, now_ns);
-		struct pollfd fds[2] = {{.fd = PQsocket(runner->conn), .events = POLLIN},
-					{.fd = flight->probe_busy ? PQsocket(runner->probe) : -1, .events = POLLIN}};
-		(void)poll(fds, 2, wait_ms(flight, now_ns));
-		if (fds[0].revents && !PQconsumeInput(runner->conn)) {
+		int64_t sample_ns = tracer ? statement_tracer_step(tracer, now_ns) : INT64_MAX;
+		struct pollfd fds[2] = {{.fd = PQsocket(conn), .events = POLLIN},
+					{.fd = tracer ? statement_tracer_socket(tracer) : -1, .events = POLLIN}};
+		(void)poll(fds, 2, wait_ms(flight, now_ns, sample_ns));
+		if (fds[0].revents && !PQconsumeInput(conn)) {
 			note_lost(flight);
 			return;
-		}
-		if (flight->probe_busy && fds[1].revents) {
-			if (!PQconsumeInput(runner->probe))
-				flight->sample = false; /* the samples end; what was seen stays */
-			if (!PQisBusy(runner->probe))
-				take_sample(flight, true);
 		}
 	}
 }
@@ -189,19 +164,15 @@ static void conclude(struct statement_result *out, enum statement_outcome why)
 							   : "cancelled: the run was interrupted");
 }
 
-void statement_run(struct statement_runner *runner, const char *sql, const struct safe_message_place *place,
-		   bool sample, struct statement_result *out)
+void statement_run(const struct statement_runner *runner, const char *sql, const struct safe_message_place *place,
+		   struct statement_tracer *tracer, struct statement_result *out)
 {
 	memset(out, 0, sizeof(*out));
-	out->start_ns = clock_mono_ns();
-	struct flight flight = {.runner = runner,
-				.out = out,
-				.place = place,
-				.sample = sample && PQstatus(runner->probe) == CONNECTION_OK,
-				.next_sample_ns = out->start_ns};
+	out->rows = -1;
+	struct flight flight = {.runner = runner, .tracer = tracer, .out = out, .place = place};
 	enum statement_outcome why = STATEMENT_OK;
-	if (sample)
-		own_locks_begin(&runner->locks, out->start_ns);
+	if (tracer)
+		statement_tracer_start(tracer);
 	if (!PQsendQuery(runner->conn, sql)) {
 		note_lost(&flight);
 	} else {
@@ -217,6 +188,4 @@ void statement_run(struct statement_runner *runner, const char *sql, const struc
 		return;
 	}
 	conclude(out, why);
-	if (flight.probe_busy)
-		take_sample(&flight, false); /* may show what was after the end */
 }
