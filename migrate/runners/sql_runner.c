@@ -158,6 +158,8 @@ static void run_all(struct runner *runner)
 			break;
 		if (runner->options->statement_no)
 			*runner->options->statement_no = (uint32_t)(i + 1);
+		if (runner->options->begin)
+			runner->options->begin(runner->options->begin_context, i);
 		outcome = run_statement(runner, &migration->statements[i]);
 	}
 	runner->ledger->statements_not_run = migration->statement_count - i;
