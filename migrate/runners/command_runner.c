@@ -134,12 +134,15 @@ static void stop_statements(void *context)
 	tracing_proxy_cancel(runner->proxy);
 }
 
-static void show_line(void *context, const char *line)
+static bool show_line(void *context, const char *line)
 {
 	struct runner *runner = context;
 	const struct tool_command *command = runner->command;
-	if (!command->line || !command->line(command->line_context, line))
+	if (command->line && command->line(command->line_context, line))
+		return true;
+	if (*line)
 		log_debug("%s: %s", runner->name, line);
+	return false;
 }
 
 static int run_tool(struct runner *runner, struct tool_process_result *result, struct error *err)
@@ -243,8 +246,7 @@ static void judge_end(const struct runner *runner, const struct tool_process_res
 static void show_tail(const struct runner *runner, const struct tool_process_result *result)
 {
 	for (size_t i = 0; i < result->tail_count; i++) {
-		const struct tool_command *command = runner->command;
-		if (*result->tail[i] && !(command->line && command->line(command->line_context, result->tail[i])))
+		if (*result->tail[i])
 			log_warn("%s: %s", runner->name, result->tail[i]);
 	}
 	if (runner->network.net_fd > 0 && result->end == TOOL_EXITED)
@@ -269,7 +271,7 @@ static void record(const struct runner *runner, const struct tool_process_result
 	judge_end(runner, result, ledger);
 	if (ledger->outcome == LEDGER_FAILED || ledger->outcome == LEDGER_TIMEOUT)
 		show_tail(runner, result);
-	if (ledger->problem)
+	if (ledger->problem && !runner->command->asks_only)
 		log_warn("%s", ledger->problem);
 }
 

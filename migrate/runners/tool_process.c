@@ -31,14 +31,14 @@ static void keep_line(void *context, const char *line)
 {
 	struct watched *watched = context;
 	struct tool_process_result *result = watched->result;
+	if (watched->options->line && watched->options->line(watched->options->context, line))
+		return;
 	if (result->tail_count == TOOL_TAIL_MAX) {
 		free(result->tail[0]);
 		memmove(result->tail, result->tail + 1, sizeof(*result->tail) * (TOOL_TAIL_MAX - 1));
 		result->tail_count--;
 	}
 	result->tail[result->tail_count++] = mem_strdup(line);
-	if (watched->options->line)
-		watched->options->line(watched->options->context, line);
 }
 
 /* Takes what is in the pipe. False once its writers are gone. */

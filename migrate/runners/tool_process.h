@@ -23,12 +23,13 @@ enum tool_end {
 };
 
 struct tool_process_options {
-	struct process_options process;		       /* its streams, group and death are set here */
-	int64_t deadline_ns;			       /* on clock_mono_ns(), 0 for none */
-	int64_t grace_ns;			       /* between SIGTERM and SIGKILL, 0 means 5 s */
-	const volatile bool *cancelled;		       /* may be NULL */
-	void (*stopping)(void *context);	       /* before the SIGTERM; may be NULL */
-	void (*line)(void *context, const char *line); /* each line of its output; may be NULL */
+	struct process_options process;	 /* its streams, group and death are set here */
+	int64_t deadline_ns;		 /* on clock_mono_ns(), 0 for none */
+	int64_t grace_ns;		 /* between SIGTERM and SIGKILL, 0 means 5 s */
+	const volatile bool *cancelled;	 /* may be NULL */
+	void (*stopping)(void *context); /* before the SIGTERM; may be NULL */
+	/* Each line of its output; true when it was taken, and is not to be kept for the tail. May be NULL. */
+	bool (*line)(void *context, const char *line);
 	void *context;
 };
 
