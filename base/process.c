@@ -253,13 +253,26 @@ static void keep_output(struct strbuf *output, const char *data, size_t len)
 	strbuf_add(output, data, len < room ? len : room);
 }
 
+/* Appends, and lets go of the oldest half when the ceiling is near. */
+static void keep_results(struct strbuf *results, const char *data, size_t len)
+{
+	if (results->len + len > results->max) {
+		size_t half = results->len / 2;
+		memmove(results->data, results->data + half, results->len - half);
+		strbuf_truncate(results, results->len - half);
+	}
+	keep_output(results, data, len);
+}
+
 /* Takes what is in the pipe. False once its writers are gone. */
-static bool drain(int fd, struct strbuf *output)
+static bool drain(int fd, struct strbuf *output, struct strbuf *results)
 {
 	char block[8192];
 	for (;;) {
 		ssize_t got = read(fd, block, sizeof(block));
-		if (got > 0)
+		if (got > 0 && results)
+			keep_results(results, block, (size_t)got);
+		else if (got > 0)
 			keep_output(output, block, (size_t)got);
 		else if (got == 0 || (errno != EAGAIN && errno != EINTR))
 			return false;
@@ -273,34 +286,87 @@ static void signal_child(const struct process_options *options, pid_t pid, int n
 	(void)kill(options->own_group ? -pid : pid, number);
 }
 
-/* Until the child has ended: its status in *status. A grandchild that keeps the pipe open does not keep us. */
-static bool watch_child(const struct process_options *options, pid_t pid, int output_fd, const volatile bool *cancelled,
-			struct strbuf *output, int *status)
+/* Why a child was stopped, if it was. */
+enum stop_reason {
+	STOP_NOT,
+	STOP_CANCELLED,
+	STOP_TOO_LATE
+};
+
+static enum stop_reason reason_to_stop(const struct process_options *options, const volatile bool *cancelled,
+				       int64_t start_ns)
+{
+	if (stop_flag_is_set(cancelled))
+		return STOP_CANCELLED;
+	if (options->timeout_ns > 0 && clock_mono_ns() - start_ns > options->timeout_ns)
+		return STOP_TOO_LATE;
+	return STOP_NOT;
+}
+
+/* A child's two pipes: what it says, and (or -1) its results. */
+struct pipes {
+	int said;
+	int results;
+};
+
+/*
+ * Until the child has ended: its status in *status. A grandchild that keeps a pipe open does not keep us, unless it is
+ * of the group of a child that was stopped: then it ends with it.
+ */
+static enum stop_reason watch_child(const struct process_options *options, pid_t pid, const struct pipes *pipes,
+				    const volatile bool *cancelled, struct strbuf *output, int *status)
 {
 	int pid_fd = pidfd_open(pid, 0);
-	struct pollfd fds[2] = {{.fd = output_fd, .events = POLLIN}, {.fd = pid_fd, .events = POLLIN}};
-	int64_t term_ns = 0;
+	struct pollfd fds[3] = {{.fd = pipes->said, .events = POLLIN},
+				{.fd = pipes->results, .events = POLLIN},
+				{.fd = pid_fd, .events = POLLIN}};
+	struct strbuf *const into[2] = {NULL, options->results};
+	int64_t start_ns = clock_mono_ns(), term_ns = 0;
+	enum stop_reason stopped = STOP_NOT;
 	bool killed = false;
 	for (;;) {
-		(void)poll(fds, 2, CANCEL_LOOK_MS);
-		if (fds[0].fd >= 0 && !drain(output_fd, output))
-			fds[0].fd = -1; /* poll() passes over it */
+		(void)poll(fds, 3, CANCEL_LOOK_MS);
+		for (int i = 0; i < 2; i++) {
+			if (fds[i].fd >= 0 && !drain(fds[i].fd, output, into[i]))
+				fds[i].fd = -1; /* poll() passes over it */
+		}
 		pid_t got = waitpid(pid, status, WNOHANG);
 		if (got == pid || (got < 0 && errno != EINTR))
 			break;
-		if (!term_ns && stop_flag_is_set(cancelled)) {
+		if (stopped == STOP_NOT && (stopped = reason_to_stop(options, cancelled, start_ns)) != STOP_NOT) {
 			signal_child(options, pid, SIGTERM);
 			term_ns = clock_mono_ns();
-		} else if (term_ns && !killed && clock_mono_ns() - term_ns > TERM_GRACE_NS) {
+		} else if (stopped != STOP_NOT && !killed && clock_mono_ns() - term_ns > TERM_GRACE_NS) {
 			signal_child(options, pid, SIGKILL);
 			killed = true;
 		}
 	}
-	if (fds[0].fd >= 0)
-		(void)drain(output_fd, output);
+	if (stopped != STOP_NOT && options->own_group)
+		(void)kill(-pid, SIGKILL); /* whoever of the group did not hear SIGTERM */
+	for (int i = 0; i < 2; i++) {
+		if (fds[i].fd >= 0)
+			(void)drain(fds[i].fd, output, into[i]);
+	}
 	if (pid_fd >= 0)
 		(void)close(pid_fd);
-	return term_ns != 0;
+	return stopped;
+}
+
+static void close_pipe(int ends[2])
+{
+	for (int i = 0; i < 2; i++) {
+		if (ends[i] >= 0)
+			(void)close(ends[i]);
+		ends[i] = -1;
+	}
+}
+
+static int explain_stop(const struct process_options *options, enum stop_reason stopped, struct error *err)
+{
+	if (stopped == STOP_TOO_LATE)
+		return error_set(err, ERR_UNAVAILABLE, "%s: did not end within %.0f s", options->argv[0],
+				 ns_to_s(options->timeout_ns));
+	return error_set(err, ERR_INTERRUPTED, "%s: interrupted", options->argv[0]);
 }
 
 int process_run(const struct process_options *options, const volatile bool *cancelled, struct strbuf *output,
@@ -310,15 +376,17 @@ int process_run(const struct process_options *options, const volatile bool *canc
 	int rc = launch_prepare(&launch, options, err);
 	if (rc)
 		return rc;
-	int lines[2] = {-1, -1};
+	int lines[2] = {-1, -1}, results[2] = {-1, -1};
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null_fd < 0 || pipe2(lines, O_CLOEXEC) != 0) {
+	if (null_fd < 0 || pipe2(lines, O_CLOEXEC) != 0 || (options->results && pipe2(results, O_CLOEXEC) != 0)) {
 		rc = error_set_errno(err, ERR_INTERNAL, "%s: cannot make a pipe", options->argv[0]);
 		goto out;
 	}
 	(void)fcntl(lines[0], F_SETFL, O_NONBLOCK);
+	if (options->results)
+		(void)fcntl(results[0], F_SETFL, O_NONBLOCK);
 	launch.stdin_fd = options->stdin_fd >= 0 ? options->stdin_fd : null_fd;
-	launch.stdout_fd = options->stdout_fd >= 0 ? options->stdout_fd : lines[1];
+	launch.stdout_fd = options->results ? results[1] : options->stdout_fd >= 0 ? options->stdout_fd : lines[1];
 	launch.stderr_fd = lines[1];
 	launch.die_with_parent = true;
 	pid_t pid;
@@ -327,18 +395,20 @@ int process_run(const struct process_options *options, const volatile bool *canc
 		goto out;
 	(void)close(lines[1]);
 	lines[1] = -1;
+	if (options->results)
+		(void)close(results[1]);
+	results[1] = -1;
 	int status = 0;
-	bool stopped = watch_child(options, pid, lines[0], cancelled, output, &status);
+	struct pipes pipes = {.said = lines[0], .results = results[0]};
+	enum stop_reason stopped = watch_child(options, pid, &pipes, cancelled, output, &status);
 	*exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	if (stopped)
-		rc = error_set(err, ERR_INTERRUPTED, "%s: interrupted", options->argv[0]);
+	if (stopped != STOP_NOT)
+		rc = explain_stop(options, stopped, err);
 out:
 	if (null_fd >= 0)
 		(void)close(null_fd);
-	if (lines[0] >= 0)
-		(void)close(lines[0]);
-	if (lines[1] >= 0)
-		(void)close(lines[1]);
+	close_pipe(lines);
+	close_pipe(results);
 	launch_release(&launch);
 	return rc;
 }

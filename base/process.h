@@ -26,7 +26,10 @@ struct process_options {
 	bool own_group; /* a process group of its own: a terminal's Ctrl-C does not reach it */
 	/* process_start(): SIGTERM for it when the calling thread ends, kill -9 included. process_run() always does. */
 	bool die_with_us;
-	int namespaces[2]; /* of setns(2), entered in this order; 0 for none. The caller closes them */
+	int64_t timeout_ns;	/* process_run(): stopped after it as when cancelled, and ERR_UNAVAILABLE; 0 for none */
+	struct strbuf *results; /* process_run(): standard output, apart from what it says on standard error; when the
+				   ceiling is near the oldest half goes. NULL: not apart */
+	int namespaces[2];	/* of setns(2), entered in this order; 0 for none. The caller closes them */
 };
 
 #define PROCESS_OPTIONS_INIT                                                        \
@@ -37,8 +40,9 @@ struct process_options {
 /*
  * Runs to its end. Standard error, and standard output unless it has an fd, are appended to output (may be NULL) up to
  * its ceiling. *cancelled, if given, is looked at every 50 ms: when it turns true the program gets SIGTERM, after 5 s
- * SIGKILL, and the answer is ERR_INTERRUPTED. A program that cannot be found is ERR_UNAVAILABLE. *exit_code gets the
- * exit code, or 128 + signal; a program that ran and failed is not an error of this function.
+ * SIGKILL (with own_group its whole group), and the answer is ERR_INTERRUPTED. A program that cannot be found is
+ * ERR_UNAVAILABLE. *exit_code gets the exit code, or 128 + signal; a program that ran and failed is not an error of
+ * this function.
  */
 int process_run(const struct process_options *options, const volatile bool *cancelled, struct strbuf *output,
 		int *exit_code, struct error *err);

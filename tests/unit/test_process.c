@@ -37,6 +37,46 @@ static void test_output_and_code(void **state)
 	strbuf_release(&out);
 }
 
+/* Standard output apart, the end of a long one; and a time limit that holds for the whole group. */
+static void test_results_and_time_limit(void **state)
+{
+	(void)state;
+	struct error err = ERROR_INIT;
+	struct strbuf said, results;
+	strbuf_init(&said, 1000);
+	strbuf_init(&results, 32 * 1024);
+	struct process_options options = PROCESS_OPTIONS_INIT;
+	options.argv = (const char *const[]){"sh", "-c", "seq 20000; echo quietly >&2; echo the end", NULL};
+	options.results = &results;
+	int code = -1;
+	assert_int_equal(process_run(&options, NULL, &said, &code, &err), 0);
+	assert_int_equal(code, 0);
+	assert_string_equal(said.data, "quietly\n");
+	assert_true(results.len > 16 * 1024 && results.len <= 32 * 1024);
+	assert_string_equal(results.data + results.len - 14, "20000\nthe end\n");
+	options.argv = (const char *const[]){"sh", "-c",
+					     "trap '' TERM; sh -c 'trap \"\" TERM; sleep 60' & echo $!; wait", NULL};
+	options.own_group = true;
+	options.timeout_ns = 200 * NS_PER_MS;
+	strbuf_clear(&results);
+	assert_int_equal(process_run(&options, NULL, &said, &code, &err), -ERR_UNAVAILABLE);
+	assert_non_null(strstr(err.text, "did not end within"));
+	pid_t grandchild = (pid_t)strtol(results.data, NULL, 10);
+	assert_true(grandchild > 0);
+	for (int i = 0; i < 100 && kill(grandchild, 0) == 0; i++)
+		clock_sleep_until_ns(clock_mono_ns() + 20 * NS_PER_MS);
+	char path[64], state_line[512] = "";
+	(void)snprintf(path, sizeof(path), "/proc/%ld/stat", (long)grandchild);
+	FILE *file = fopen(path, "re");
+	if (file) { /* without an init process it stays as a zombie */
+		assert_non_null(fgets(state_line, sizeof(state_line), file));
+		(void)fclose(file);
+		assert_non_null(strstr(state_line, ") Z"));
+	}
+	strbuf_release(&said);
+	strbuf_release(&results);
+}
+
 static void test_output_ceiling(void **state)
 {
 	(void)state;
@@ -193,6 +233,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_output_and_code),
+		cmocka_unit_test(test_results_and_time_limit),
 		cmocka_unit_test(test_output_ceiling),
 		cmocka_unit_test(test_stdout_to_file),
 		cmocka_unit_test(test_not_found),
