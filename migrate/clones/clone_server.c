@@ -35,8 +35,8 @@ static int own_file(const struct clone_source *source, const char *path, struct 
 	return error_set_errno(err, ERR_INTERNAL, "%s: cannot give it to %s", path, source->user);
 }
 
-static int save_file(const struct clone_source *source, const struct clone *clone, const char *name, const char *text,
-		     size_t len, struct error *err)
+int clone_server_save(const struct clone_source *source, const struct clone *clone, const char *name, const char *text,
+		      size_t len, struct error *err)
 {
 	char *path = mem_printf("%s/%s", clone->folder, name);
 	int rc = out_file_save(path, text, len, err);
@@ -109,7 +109,7 @@ static int write_conf(const struct clone_source *source, const struct clone *clo
 	if (libraries)
 		strbuf_addf(&text, "shared_preload_libraries = '%s'\n", libraries);
 	int rc = text.overflow ? error_set(err, ERR_DATA, "the source's configuration is too long")
-			       : save_file(source, clone, "server.conf", text.data, text.len, err);
+			       : clone_server_save(source, clone, "server.conf", text.data, text.len, err);
 	strbuf_release(&text);
 	free(inside);
 	free(altered);
@@ -123,10 +123,11 @@ static int move_auto_conf(const struct clone_source *source, const struct clone 
 	char *from = mem_printf("%s/data/postgresql.auto.conf", clone->folder);
 	char *to = mem_printf("%s/source.auto.conf", clone->folder);
 	int rc = 0;
-	if (rename(from, to) != 0 && errno != ENOENT)
+	/* In a copy of another clone it has gone that way already. */
+	if (access(to, F_OK) != 0 && rename(from, to) != 0 && errno != ENOENT)
 		rc = error_set_errno(err, ERR_INTERNAL, "%s: cannot move it", from);
 	if (rc == 0)
-		rc = save_file(source, clone, "data/postgresql.auto.conf", "", 0, err);
+		rc = clone_server_save(source, clone, "data/postgresql.auto.conf", "", 0, err);
 	for (size_t i = 0; i < 2; i++) { /* a backup of a standby: the clone recovers and stands alone */
 		char *path = mem_printf("%s/data/%s", clone->folder, signals[i]);
 		(void)unlink(path);
@@ -148,6 +149,13 @@ static struct process_options as_user(const struct clone_source *source, const s
 	options.directory = clone->folder;
 	options.own_group = true;
 	return options;
+}
+
+int clone_server_run(const struct clone_source *source, const struct clone *clone, const char *const *argv,
+		     struct strbuf *said, int *code, struct error *err)
+{
+	struct process_options options = as_user(source, clone, argv);
+	return process_run(&options, NULL, said, code, err);
 }
 
 /* Libraries that connect to other servers by themselves, and have no setting against it. */
@@ -232,9 +240,9 @@ int clone_server_configure(const struct clone_source *source, const struct clone
 	if (rc == 0)
 		rc = move_auto_conf(source, clone, err);
 	if (rc == 0)
-		rc = save_file(source, clone, "hba.conf", hba, sizeof(hba) - 1, err);
+		rc = clone_server_save(source, clone, "hba.conf", hba, sizeof(hba) - 1, err);
 	if (rc == 0)
-		rc = save_file(source, clone, "ident.conf", "", 0, err);
+		rc = clone_server_save(source, clone, "ident.conf", "", 0, err);
 	if (rc == 0)
 		rc = write_conf(source, clone, NULL, err);
 	if (rc == 0)
@@ -245,6 +253,24 @@ int clone_server_configure(const struct clone_source *source, const struct clone
 	free(log);
 	free(data);
 	return rc;
+}
+
+int clone_server_copy_configuration(const struct clone_source *source, const struct clone *from,
+				    const struct clone *clone, struct error *err)
+{
+	char *path = mem_printf("%s/source.auto.conf", from->folder);
+	FILE *file = fopen(path, "re");
+	int rc = 0;
+	if (file) {
+		char *text = mem_alloc(CONF_MAX);
+		size_t len = fread(text, 1, CONF_MAX, file);
+		(void)fclose(file);
+		rc = len == CONF_MAX ? error_set(err, ERR_DATA, "the source's configuration is too long")
+				     : clone_server_save(source, clone, "source.auto.conf", text, len, err);
+		free(text);
+	}
+	free(path);
+	return rc ? rc : clone_server_configure(source, clone, err);
 }
 
 static int free_port(void)
@@ -261,41 +287,27 @@ static int free_port(void)
 	return port;
 }
 
-int clone_server_start(const struct clone_source *source, struct clone *clone, struct error *err)
+/* config: the file in the clone's folder; settings: NULL-terminated "-c", "name=value", … for the command line. */
+static int start(const struct clone_source *source, struct clone *clone, const char *config,
+		 const char *const *settings, struct error *err)
 {
+	const char *argv[64];
+	size_t count = 0;
 	clone->port = free_port();
 	if (clone->port == 0)
 		return error_set_errno(err, ERR_INTERNAL, "no free port on 127.0.0.1");
 	char *program = clone_source_program(source, "postgres");
 	char *data = mem_printf("%s/data", clone->folder),
-	     *conf = mem_printf("config_file=%s/server.conf", clone->folder);
+	     *conf = mem_printf("config_file=%s/%s", clone->folder, config);
 	char *port = mem_printf("port=%d", clone->port), *where = mem_printf("data_directory=%s/data", clone->folder);
 	char *socket_folder = mem_printf("unix_socket_directories=%s", clone->folder);
 	char *log = mem_printf("%s/start.log", clone->folder);
-	/* What must hold whatever a file or an ALTER SYSTEM says is said here too: the command line has the last word.
-	 */
-	const char *const argv[] = {program,
-				    "-D",
-				    data,
-				    "-c",
-				    conf,
-				    "-c",
-				    where,
-				    "-c",
-				    port,
-				    "-c",
-				    socket_folder,
-				    "-c",
-				    "listen_addresses=127.0.0.1",
-				    "-c",
-				    "archive_mode=off",
-				    "-c",
-				    "restore_command=",
-				    "-c",
-				    "primary_conninfo=",
-				    "-c",
-				    "max_logical_replication_workers=0",
-				    NULL};
+	const char *const first[] = {program, "-D", data, "-c", conf, "-c", where, "-c", port, "-c", socket_folder};
+	for (; count < sizeof(first) / sizeof(*first); count++)
+		argv[count] = first[count];
+	for (size_t i = 0; settings[i] && count < sizeof(argv) / sizeof(*argv) - 1; i++)
+		argv[count++] = settings[i];
+	argv[count] = NULL;
 	struct process_options options = as_user(source, clone, argv);
 	options.nice = NICER;
 	options.stdout_fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -311,6 +323,25 @@ int clone_server_start(const struct clone_source *source, struct clone *clone, s
 	free(data);
 	free(program);
 	return rc;
+}
+
+int clone_server_start(const struct clone_source *source, struct clone *clone, struct error *err)
+{
+	/* What must hold whatever a file or an ALTER SYSTEM says: the command line has the last word. */
+	static const char *const settings[] = {"-c", "listen_addresses=127.0.0.1",
+					       "-c", "archive_mode=off",
+					       "-c", "restore_command=",
+					       "-c", "primary_conninfo=",
+					       "-c", "max_logical_replication_workers=0",
+					       NULL};
+	return start(source, clone, "server.conf", settings, err);
+}
+
+int clone_server_start_with(const struct clone_source *source, struct clone *clone, const char *name, struct error *err)
+{
+	static const char *const settings[] = {"-c", "listen_addresses=", "-c", "archive_mode=off",
+					       "-c", "primary_conninfo=", NULL};
+	return start(source, clone, name, settings, err);
 }
 
 static char *read_tail(const char *folder, const char *name)
@@ -344,7 +375,7 @@ static const char *the_reason(const char *text)
 	return len > 300 ? text + len - 300 : text;
 }
 
-static int explain_end(const struct clone *clone, struct error *err)
+int clone_server_explain_end(const struct clone *clone, struct error *err)
 {
 	char *early = read_tail(clone->folder, "start.log"), *late = read_tail(clone->folder, "log/server.csv");
 	const char *reason =
@@ -365,7 +396,7 @@ static bool port_was_taken(const struct clone *clone)
 	return taken;
 }
 
-static char *make_url(const struct clone *clone, const char *user, const char *database)
+char *clone_server_url(const struct clone *clone, const char *user, const char *database)
 {
 	struct strbuf url;
 	strbuf_init(&url, CONF_MAX);
@@ -386,7 +417,7 @@ int clone_server_await(const struct clone_source *source, struct clone *clone, c
 		       struct error *err)
 {
 	for (int try = 0;; try++) {
-		char *url = make_url(clone, "postgres", "template1");
+		char *url = clone_server_url(clone, "postgres", "template1");
 		bool up = false, ended = false;
 		while (!up && !ended && !stop_flag_is_set(cancelled)) {
 			up = PQping(url) == PQPING_OK;
@@ -401,7 +432,7 @@ int clone_server_await(const struct clone_source *source, struct clone *clone, c
 			return error_set(err, ERR_INTERRUPTED, "starting clone %s: interrupted", clone->name);
 		clone->pid = 0;
 		if (try == PORT_TRIES || !port_was_taken(clone))
-			return explain_end(clone, err);
+			return clone_server_explain_end(clone, err);
 		char *log = mem_printf("%s/log/server.csv", clone->folder);
 		(void)unlink(log);
 		free(log);
@@ -420,7 +451,7 @@ static char *ask_superuser(const struct clone_source *source, const struct clone
 		if (!names[i] || !*names[i])
 			continue;
 		struct error ignored = ERROR_INIT;
-		char *url = make_url(clone, names[i], "template1"), *found = NULL;
+		char *url = clone_server_url(clone, names[i], "template1"), *found = NULL;
 		PGconn *conn = NULL;
 		if (pg_conn_open(url, PG_CONN_APPLICATION, &conn, &ignored) == 0)
 			(void)pg_conn_value(conn, "SELECT rolname FROM pg_catalog.pg_roles WHERE oid = 10", "superuser",
@@ -478,6 +509,21 @@ static const char choose_database_sql[] =
 	" pg_catalog.pg_database WHERE datname = 'postgres'), 'template1') END FROM pg_catalog.pg_database"
 	" WHERE NOT datistemplate AND datallowconn AND datname <> 'postgres'";
 
+/* What a clone's configuration cannot keep from reaching out: statements that use another server. */
+static void warn_of_foreign_servers(PGconn *conn)
+{
+	char *names = NULL;
+	struct error ignored = ERROR_INIT;
+	(void)pg_conn_value(conn,
+			    "SELECT string_agg(n, ', ') FROM (SELECT 'foreign server ' || srvname AS n FROM"
+			    " pg_catalog.pg_foreign_server UNION ALL SELECT 'extension ' || extname FROM"
+			    " pg_catalog.pg_extension WHERE extname IN ('dblink', 'pg_net', 'http', 'aws_s3')) t",
+			    "asking for foreign servers", &names, &ignored);
+	if (names)
+		log_warn("statements on the clones can reach other machines through %s", names);
+	free(names);
+}
+
 int clone_server_finish(struct clone_source *source, struct clone *clone, struct error *err)
 {
 	int rc = 0;
@@ -490,7 +536,7 @@ int clone_server_finish(struct clone_source *source, struct clone *clone, struct
 	const char *database = source->database ? source->database : "template1";
 	PGconn *conn = NULL;
 	free(clone->url);
-	clone->url = make_url(clone, source->superuser, database);
+	clone->url = clone_server_url(clone, source->superuser, database);
 	rc = pg_conn_open(clone->url, PG_CONN_APPLICATION, &conn, err);
 	if (rc)
 		return error_context(err, "clone %s", clone->name);
@@ -498,13 +544,20 @@ int clone_server_finish(struct clone_source *source, struct clone *clone, struct
 		rc = pg_conn_value(conn, choose_database_sql, "choosing a database", &source->database, err);
 	if (rc == 0)
 		rc = pg_conn_run(conn, "CHECKPOINT", "checkpoint", err);
+	if (rc == 0)
+		warn_of_foreign_servers(conn);
 	PQfinish(conn);
-	free(clone->url);
-	clone->url = make_url(clone, source->superuser, source->database ? source->database : database);
+	clone_server_renew_url(source, clone);
 	return rc;
 }
 
-static bool has_ended(struct clone *clone, int64_t within_ns)
+void clone_server_renew_url(const struct clone_source *source, struct clone *clone)
+{
+	free(clone->url);
+	clone->url = clone_server_url(clone, source->superuser, source->database ? source->database : "template1");
+}
+
+bool clone_server_has_ended(struct clone *clone, int64_t within_ns)
 {
 	int64_t deadline_ns = clock_mono_ns() + within_ns;
 	for (;;) {
@@ -519,17 +572,29 @@ static bool has_ended(struct clone *clone, int64_t within_ns)
 	}
 }
 
+int clone_server_shut_down(struct clone *clone, const volatile bool *cancelled, struct error *err)
+{
+	if (clone->pid <= 0)
+		return 0;
+	(void)kill(clone->pid, SIGINT);
+	while (!clone_server_has_ended(clone, 100 * NS_PER_MS)) {
+		if (stop_flag_is_set(cancelled))
+			return error_set(err, ERR_INTERRUPTED, "shutting down clone %s: interrupted", clone->name);
+	}
+	return 0;
+}
+
 void clone_server_stop(struct clone *clone)
 {
 	if (clone->pid <= 0)
 		return;
 	(void)kill(clone->pid, SIGINT);
-	if (has_ended(clone, FAST_NS))
+	if (clone_server_has_ended(clone, FAST_NS))
 		return;
 	(void)kill(clone->pid, SIGQUIT);
-	if (has_ended(clone, IMMEDIATE_NS))
+	if (clone_server_has_ended(clone, IMMEDIATE_NS))
 		return;
 	(void)kill(clone->pid, SIGKILL);
-	(void)has_ended(clone, IMMEDIATE_NS);
+	(void)clone_server_has_ended(clone, IMMEDIATE_NS);
 	clone->pid = 0;
 }

@@ -295,3 +295,72 @@ int folder_remove(const char *path, struct error *err)
 		return error_set_errno(err, ERR_INTERNAL, "%s: cannot remove all of it", path);
 	return 0;
 }
+
+/* Pages that are not on the disk yet would stay: posix_fadvise(2). */
+static int leave_dropped(int dir, const char *name, bool folder, void *to)
+{
+	(void)to;
+	int fd = folder ? -1 : openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	int rc = fdatasync(fd) == 0 || errno == EINVAL ? 0 : -1;
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	(void)close(fd);
+	return rc;
+}
+
+int folder_drop_cache(const char *path, struct error *err)
+{
+	if (walk(AT_FDCWD, path, 0, leave_dropped, NULL) != 0)
+		return error_set_errno(err, ERR_INTERNAL, "%s: cannot empty its cache", path);
+	return 0;
+}
+
+int folder_clear(int dir_fd, const char *kept, const char *path, struct error *err)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	int rc = dir ? 0 : -1;
+	for (const struct dirent *entry; dir && (entry = readdir(dir));) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    strcmp(entry->d_name, kept) == 0)
+			continue;
+		if (walk(dir_fd, entry->d_name, 1, leave_removed, NULL) != 0 && errno != ENOENT)
+			rc = -1;
+	}
+	if (rc)
+		rc = error_set_errno(err, ERR_INTERNAL, "%s: cannot remove all of it", path);
+	if (dir)
+		(void)closedir(dir);
+	return rc;
+}
+
+static int64_t bytes_below(int parent, const char *name, int depth)
+{
+	bool is_wal = depth == 1 && strcmp(name, "pg_wal") == 0;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | (is_wal || depth == 0 ? 0 : O_NOFOLLOW) | O_CLOEXEC);
+	DIR *dir = fd >= 0 && depth < DEPTH_MAX ? fdopendir(fd) : NULL;
+	if (!dir) {
+		if (fd >= 0)
+			(void)close(fd);
+		return -1;
+	}
+	int64_t sum = 0;
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		struct stat info;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    fstatat(dirfd(dir), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		int64_t below = S_ISDIR(info.st_mode) || S_ISLNK(info.st_mode)
+					? bytes_below(dirfd(dir), entry->d_name, depth + 1)
+					: 0;
+		sum += (int64_t)info.st_blocks * 512 + (below > 0 ? below : 0); /* stat(2): always units of 512 */
+	}
+	(void)closedir(dir);
+	return sum;
+}
+
+int64_t folder_disk_bytes(const char *path)
+{
+	return bytes_below(AT_FDCWD, path, 0);
+}

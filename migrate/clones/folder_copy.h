@@ -42,6 +42,12 @@ int folder_copy(const char *from, const char *to, const struct folder_copy_optio
 		struct folder_copy_stats *stats, struct error *err);
 /* Gives the folder and all in it to that user. */
 int folder_give(const char *path, uid_t uid, gid_t gid, struct error *err);
+/* Removes what is in the folder that dir_fd is open on, but for the entry `kept`; path is for messages. */
+int folder_clear(int dir_fd, const char *kept, const char *path, struct error *err);
+/* Writes out its files and asks the kernel to forget what it has cached of them. */
+int folder_drop_cache(const char *path, struct error *err);
+/* The room that its files take on the disk; -1 when it cannot be read. Links are not followed, but for pg_wal's. */
+int64_t folder_disk_bytes(const char *path);
 /* Removes it with all in it. 0 when it was not there. */
 int folder_remove(const char *path, struct error *err);
 

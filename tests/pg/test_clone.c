@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 static struct pg_server server;
-static char base[64];
+static char base[64], state_dir[80];
 static const char *const lanes[] = {"baseline", "migrating"};
 
 static struct clone_request make_request(const char *name, const char *source)
@@ -33,15 +33,27 @@ static struct clone_request make_request(const char *name, const char *source)
 				      .pg_bindir = pg_server_bindir()};
 }
 
-static size_t count_entries(void)
+static size_t count_in(const char *folder)
 {
 	size_t count = 0;
-	DIR *dir = opendir(base);
+	DIR *dir = opendir(folder);
 	for (const struct dirent *entry; dir && (entry = readdir(dir));)
 		count += entry->d_name[0] != '.';
 	if (dir)
 		(void)closedir(dir);
 	return count;
+}
+
+static size_t count_records(void)
+{
+	char folder[128];
+	(void)snprintf(folder, sizeof(folder), "%s/clones", state_dir);
+	return count_in(folder);
+}
+
+static size_t count_entries(void)
+{
+	return count_in(base) + count_records();
 }
 
 /* Processes whose working folder lies in ours. */
@@ -331,7 +343,8 @@ static int set_up(void **state)
 {
 	(void)state;
 	(void)snprintf(base, sizeof(base), "/tmp/rehearse-clones-%d", (int)getpid());
-	if (mkdir(base, 0755) != 0)
+	(void)snprintf(state_dir, sizeof(state_dir), "%s-state", base);
+	if (mkdir(base, 0755) != 0 || setenv("REHEARSE_STATE_DIR", state_dir, 1) != 0)
 		return -1;
 	if (pg_server_start(&server,
 			    "work_mem = '7MB'\nwal_level = replica\nmax_wal_senders = 4\nlog_statement = 'all'\n"
@@ -349,7 +362,7 @@ static int tear_down(void **state)
 	(void)state;
 	struct error err = ERROR_INIT;
 	pg_server_stop(&server);
-	return folder_remove(base, &err);
+	return folder_remove(base, &err) || folder_remove(state_dir, &err);
 }
 
 int main(void)
