@@ -183,24 +183,36 @@ static void apply_latency_rule(struct judgement *j)
 		(void)add_rule(j, "latency.ratio", "", 0);
 }
 
+/* Where it failed; of a migration tool also how it ended, which may be all there is to know. */
+static char *failure_sentence(const struct judgement *j)
+{
+	const struct ledger *ledger = &j->data.ledger;
+	const struct ledger_statement *s = judgement_failed_statement(j);
+	if (ledger->outcome == LEDGER_TIMEOUT)
+		return mem_strdup("the migration did not end in the time that it was given");
+	struct strbuf text;
+	strbuf_init(&text, 8192);
+	strbuf_add_str(&text, "the migration failed");
+	if (s) {
+		char *head = judgement_sql_head(s->sql ? s->sql : "");
+		strbuf_addf(&text, " at `%s` with %s%s%s", head, s->sqlstate, s->message ? ": " : "",
+			    s->message ? s->message : "");
+		if (s->file)
+			strbuf_addf(&text, " (%s:%u)", s->file, s->line);
+		free(head);
+	}
+	if (ledger->problem)
+		strbuf_addf(&text, "%s%s", s ? "; " : ": ", ledger->problem);
+	return strbuf_detach(&text);
+}
+
 static void apply_migration_rules(struct judgement *j)
 {
 	const struct ledger *ledger = &j->data.ledger;
 	bool failed = ledger->outcome == LEDGER_FAILED || ledger->outcome == LEDGER_TIMEOUT;
 	struct rule_result *r = add_rule(j, "migration.failed", "", failed);
-	if (r->result != THRESHOLD_PASS) {
-		const struct ledger_statement *s = judgement_failed_statement(j);
-		char *head = judgement_sql_head(s && s->sql ? s->sql : "");
-		if (ledger->outcome == LEDGER_TIMEOUT)
-			r->sentence = mem_strdup("the migration did not end in the time that it was given");
-		else if (s)
-			r->sentence = mem_printf("the migration failed at `%s` with %s%s%s (%s:%u)", head, s->sqlstate,
-						 s->message ? ": " : "", s->message ? s->message : "",
-						 s->file ? s->file : "", s->line);
-		else
-			r->sentence = mem_strdup("the migration failed");
-		free(head);
-	}
+	if (r->result != THRESHOLD_PASS)
+		r->sentence = failure_sentence(j);
 	double length = j->data.has_migration ? ns_to_s(j->data.migration_end_ns - j->data.migration_start_ns) : 0;
 	r = add_rule(j, "migration.duration", "", length);
 	if (r->result != THRESHOLD_PASS)
@@ -380,6 +392,10 @@ void judgement_decide(struct judgement *j)
 	} else if (failing) {
 		j->outcome = VERDICT_HURTS;
 		j->reason = hurts_reason(j);
+	} else if (j->data.ledger.problem) {
+		/* The migration tool says that all went well, and what it did says otherwise. */
+		j->outcome = VERDICT_CANNOT_TELL;
+		j->reason = capitalized(j->data.ledger.problem);
 	} else if (j->blind) {
 		j->outcome = VERDICT_CANNOT_TELL;
 		j->reason = capitalized(j->blind);
