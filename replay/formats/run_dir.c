@@ -1,6 +1,7 @@
 /* The files in a run directory: see run_dir.h. */
 #include "run_dir.h"
 
+#include "health_log.h"
 #include "item_index.h"
 #include "ledger.h"
 #include "lock_log.h"
@@ -13,8 +14,9 @@
 #include <unistd.h>
 
 static const char *const run_files[] = {
-	RUN_FILE_RUN,	 RUN_FILE_BASELINE, RUN_FILE_MIGRATING, RUN_FILE_VERDICT, RUN_FILE_HTML,
-	ITEM_INDEX_FILE, LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING, LEDGER_FILE,
+	RUN_FILE_RUN,	RUN_FILE_BASELINE, RUN_FILE_MIGRATING, RUN_FILE_VERDICT,  RUN_FILE_HTML,      RUN_FILE_MARKDOWN,
+	RUN_FILE_JUNIT, RUN_FILE_SLACK,	   ITEM_INDEX_FILE,    LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING, LEDGER_FILE,
+	LOCK_LOG_SERVER_BASELINE, LOCK_LOG_SERVER_MIGRATING, HEALTH_LOG_BASELINE, HEALTH_LOG_MIGRATING,
 };
 #define RUN_FILE_COUNT (sizeof(run_files) / sizeof(run_files[0]))
 

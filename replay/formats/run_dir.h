@@ -9,6 +9,9 @@
 #define RUN_FILE_MIGRATING "migrating.log"
 #define RUN_FILE_VERDICT   "verdict.json"
 #define RUN_FILE_HTML	   "report.html"
+#define RUN_FILE_MARKDOWN  "report.md"
+#define RUN_FILE_JUNIT	   "junit.xml"
+#define RUN_FILE_SLACK	   "slack.json"
 
 /*
  * Makes the folder (and those above it), mode 0700. ERR_USAGE when it exists and holds anything, unless replace is set

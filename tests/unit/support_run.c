@@ -287,9 +287,9 @@ void support_run_write(struct support_run *run, int64_t end_ns)
 
 void support_run_free(struct support_run *run)
 {
-	static const char *const names[] = {RUN_FILE_RUN,      RUN_FILE_BASELINE,  RUN_FILE_MIGRATING,
-					    RUN_FILE_VERDICT,  RUN_FILE_HTML,	   ITEM_INDEX_FILE,
-					    LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING, LEDGER_FILE};
+	static const char *const names[] = {RUN_FILE_RUN,   RUN_FILE_BASELINE, RUN_FILE_MIGRATING, RUN_FILE_VERDICT,
+					    RUN_FILE_HTML,  ITEM_INDEX_FILE,   RUN_FILE_MARKDOWN,  RUN_FILE_JUNIT,
+					    RUN_FILE_SLACK, LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING, LEDGER_FILE};
 	if (!run)
 		return;
 	for (size_t i = 0; !getenv("SUPPORT_RUN_KEEP") && i < sizeof(names) / sizeof(*names); i++) {
