@@ -3,12 +3,6 @@
 
 #include "mem.h"
 
-/* Table-level lock modes, PostgreSQL manual 13.3.1, weakest first as in the server's lockdefs.h. */
-static const char *const mode_names[] = {
-	"",	     "AccessShareLock",	      "RowShareLock",  "RowExclusiveLock",   "ShareUpdateExclusiveLock",
-	"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"};
-#define MODE_COUNT ((int)(sizeof(mode_names) / sizeof(*mode_names)))
-
 /* 16384 is FirstNormalObjectId: below it is what initdb made. The wait's age comes from the server's own clock. */
 #define QUERY(age)                                                                             \
 	"SELECT relation, mode, granted, " age " FROM pg_catalog.pg_locks WHERE pid = $1::int" \
@@ -19,20 +13,6 @@ const char *own_locks_query(int server_version)
 	if (server_version >= 140000) /* pg_locks.waitstart */
 		return QUERY("(extract(epoch FROM pg_catalog.clock_timestamp() - waitstart) * 1000000)::bigint");
 	return QUERY("NULL");
-}
-
-int lock_mode_rank(const char *name)
-{
-	for (int rank = 1; rank < MODE_COUNT; rank++) {
-		if (strcmp(name, mode_names[rank]) == 0)
-			return rank;
-	}
-	return 0;
-}
-
-const char *lock_mode_name(int rank)
-{
-	return rank > 0 && rank < MODE_COUNT ? mode_names[rank] : "";
 }
 
 void own_locks_init(struct own_locks *locks)

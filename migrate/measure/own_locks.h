@@ -5,19 +5,16 @@
 #ifndef OWN_LOCKS_H
 #define OWN_LOCKS_H
 
+#include "lock_effect.h"
 #include "pg_conn.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Rank of a table lock mode by strength, 1 (AccessShareLock) to 8 (AccessExclusiveLock); 0 for what is none. */
-int lock_mode_rank(const char *name);
-const char *lock_mode_name(int rank);
-
 struct own_lock {
 	uint32_t oid;
-	int rank;
+	int rank;	       /* lock_mode_rank() */
 	bool granted;	       /* seen held */
 	bool shown;	       /* in the last sample */
 	int64_t acquired_ns;   /* earliest time at which it can have been held */
