@@ -2,6 +2,8 @@
 #include "rehearsal.h"
 
 #include "clock.h"
+#include "health_log.h"
+#include "health_watch.h"
 #include "json_file.h"
 #include "ledger.h"
 #include "lock_log.h"
@@ -27,6 +29,7 @@
 static const char *const lane_names[2] = {"baseline", "migrating"};
 static const char *const run_log_names[2] = {RUN_FILE_BASELINE, RUN_FILE_MIGRATING};
 static const char *const lock_log_names[2] = {LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING};
+static const char *const health_log_names[2] = {HEALTH_LOG_BASELINE, HEALTH_LOG_MIGRATING};
 
 /* Everything of a run that has to be taken down again, in one place. */
 struct rehearsal {
@@ -40,6 +43,7 @@ struct rehearsal {
 	bool lane_started[2];
 	struct lane_stats stats[2];
 	struct lock_watch *watches[2];
+	struct health_watch *health[2];
 	int64_t t0_ns;
 	int64_t start_wall_ns;
 	volatile bool stop; /* everything looks at this one: the user's wish, or a part that failed */
@@ -263,6 +267,25 @@ static int open_lanes(struct rehearsal *r, struct error *err)
 	return rc;
 }
 
+static int start_health(struct rehearsal *r, int lane, struct error *err)
+{
+	char *path = run_dir_path(r->options->run_dir, health_log_names[lane]);
+	struct health_watch_options options = {
+		.url = r->urls[lane], .lane = lane_names[lane], .out_path = path, .t0_ns = r->t0_ns};
+	int rc = health_watch_start(&options, &r->health[lane], err);
+	free(path);
+	return rc;
+}
+
+/* What is not known of a server's health is told beside the verdict, and ends no run. */
+static void stop_health(struct rehearsal *r, int lane)
+{
+	struct error err = ERROR_INIT;
+	if (r->health[lane] && health_watch_stop(r->health[lane], &err) < 0)
+		log_warn("the health of %s is not known: %s", lane_names[lane], err.text);
+	r->health[lane] = NULL;
+}
+
 static int start_watches(struct rehearsal *r, struct error *err)
 {
 	int rc = 0;
@@ -279,6 +302,8 @@ static int start_watches(struct rehearsal *r, struct error *err)
 						     .interval_ns = r->options->sample_interval_ns};
 		rc = lock_watch_start(&options, &r->watches[i], err);
 		free(path);
+		if (rc == 0)
+			rc = start_health(r, i, err);
 	}
 	return rc;
 }
@@ -380,6 +405,7 @@ static int end_all(struct rehearsal *r, int rc, struct error *err)
 		int ended = r->watches[i] ? lock_watch_stop(r->watches[i], rc < 0 ? &later : err) : 0;
 		r->watches[i] = NULL;
 		rc = rc < 0 ? rc : ended;
+		stop_health(r, i);
 	}
 	return rc;
 }
@@ -463,6 +489,7 @@ static void release(struct rehearsal *r)
 	for (int i = 0; i < 2; i++) {
 		lane_free(r->lanes[i]);
 		lock_watch_abort(r->watches[i]);
+		health_watch_abort(r->health[i]);
 	}
 	schedule_release(&r->schedule);
 	replay_file_free(r->file);
