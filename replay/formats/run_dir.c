@@ -30,8 +30,6 @@ static const char *const run_files[] = {
 	LOCK_LOG_SERVER_MIGRATING,
 	HEALTH_LOG_BASELINE,
 	HEALTH_LOG_MIGRATING,
-	HEALTH_LOG_BASELINE,
-	HEALTH_LOG_MIGRATING,
 };
 #define RUN_FILE_COUNT (sizeof(run_files) / sizeof(run_files[0]))
 
