@@ -35,6 +35,7 @@ static void start_judges(struct judgement *j)
 	struct stall_input stalls = {
 		.locks = j->data.has_locks[JUDGE_MIGRATING] ? &j->data.locks[JUDGE_MIGRATING] : NULL,
 		.baseline_locks = j->data.has_locks[JUDGE_BASELINE] ? &j->data.locks[JUDGE_BASELINE] : NULL,
+		.server_log = j->data.has_server_locks[JUDGE_MIGRATING],
 		.ledger = &j->data.ledger,
 		.sessions = j->data.sessions[JUDGE_MIGRATING],
 		.session_count = j->data.session_count[JUDGE_MIGRATING],

@@ -214,7 +214,10 @@ static json_t *stall_json(const struct judgement *j, const struct stall *s)
 	json_t *channels = json_array();
 	if (s->from_ledger)
 		(void)json_array_append_new(channels, json_string("ledger"));
-	(void)json_array_append_new(channels, json_string("sampler"));
+	if (s->witnesses & LOCK_SEEN_BY_SAMPLER)
+		(void)json_array_append_new(channels, json_string("sampler"));
+	if (s->witnesses & LOCK_SEEN_BY_SERVER)
+		(void)json_array_append_new(channels, json_string("server_log"));
 	if (s->victims)
 		(void)json_array_append_new(channels, json_string("victims"));
 	set(object, "relation", text_json(s->relation));

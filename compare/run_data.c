@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "json_file.h"
+#include "lock_merge.h"
 #include "mem.h"
 #include "run_dir.h"
 
@@ -82,15 +83,34 @@ static int load_ledger(struct run_data *data, struct error *err)
 	return 0;
 }
 
+static bool load_lock_log(const struct run_data *data, const char *name, struct lock_log *log)
+{
+	struct error why = ERROR_INIT;
+	char *path = run_dir_path(data->dir, name);
+	bool there = access(path, F_OK) == 0 && lock_log_load(path, log, &why) == 0;
+	free(path);
+	return there;
+}
+
+/* Two witnesses for each lane; where the sampler has nothing to say, the server's log says it alone. */
 static void load_locks(struct run_data *data)
 {
 	static const char *const names[JUDGE_LANES] = {LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING};
+	static const char *const server_names[JUDGE_LANES] = {LOCK_LOG_SERVER_BASELINE, LOCK_LOG_SERVER_MIGRATING};
 	for (int lane = 0; lane < JUDGE_LANES; lane++) {
-		struct error why = ERROR_INIT;
-		char *path = run_dir_path(data->dir, names[lane]);
-		if (access(path, F_OK) == 0)
-			data->has_locks[lane] = lock_log_load(path, &data->locks[lane], &why) == 0;
-		free(path);
+		struct lock_log server = {0};
+		data->has_locks[lane] = load_lock_log(data, names[lane], &data->locks[lane]);
+		data->has_server_locks[lane] = load_lock_log(data, server_names[lane], &server) && server.complete;
+		if (!data->has_locks[lane] && data->has_server_locks[lane]) {
+			data->locks[lane] = (struct lock_log){.interval_ns = server.interval_ns,
+							      .start_ns = server.start_ns,
+							      .end_ns = server.end_ns,
+							      .complete = true};
+			data->has_locks[lane] = true;
+		}
+		if (data->has_locks[lane])
+			lock_merge(&data->locks[lane], data->has_server_locks[lane] ? &server : NULL, &data->ledger);
+		lock_log_release(&server);
 	}
 }
 

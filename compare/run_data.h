@@ -29,8 +29,9 @@ struct run_data {
 	json_t *run; /* run.json */
 	struct item_index *items;
 	struct run_log *logs[JUDGE_LANES];
-	struct lock_log locks[JUDGE_LANES];
+	struct lock_log locks[JUDGE_LANES]; /* of the sampler and, merged into it, of the server's own log */
 	bool has_locks[JUDGE_LANES];
+	bool has_server_locks[JUDGE_LANES];	   /* the server's own log was there */
 	struct run_session *sessions[JUDGE_LANES]; /* which backend served which session, and when; by pid */
 	size_t session_count[JUDGE_LANES];
 	struct ledger ledger;

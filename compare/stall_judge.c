@@ -217,6 +217,7 @@ static void group_waits(struct stall_judge *judge)
 		}
 		w->stall = judge->stall_count - 1;
 		stall->waits++;
+		stall->witnesses |= w->wait->witnesses;
 		if (w->end_ns > stall->end_ns)
 			stall->end_ns = w->end_ns;
 		int rank = stall_mode_rank(w->wait->mode);
@@ -554,7 +555,7 @@ char *stall_judge_blindness(const struct stall_judge *judge)
 			ns_to_s(log->start_ns), ns_to_s(log->end_ns), ns_to_s(ledger->start_ns),
 			ns_to_s(ledger->end_ns));
 	int64_t longest = 0;
-	for (size_t i = 0; i < log->gap_count; i++) {
+	for (size_t i = 0; i < log->gap_count && !judge->input.server_log; i++) {
 		int64_t from = log->gaps[i].start_ns > ledger->start_ns ? log->gaps[i].start_ns : ledger->start_ns;
 		int64_t to = log->gaps[i].end_ns < ledger->end_ns ? log->gaps[i].end_ns : ledger->end_ns;
 		/* All of a gap counts that the migration shares in, however little: the stall may lie in either part.

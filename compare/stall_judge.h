@@ -4,8 +4,8 @@
  * log's blockers), while the migration runs. Such waits, grouped by relation where they overlap, are stalls; the
  * executions that they hit are counted from the run log. Without a migration none of this can fire.
  *
- * Channels: the ledger says what the migration locked, the sampler who waited for whom, the victims who felt it. The
- * server's log is to become the fourth.
+ * Channels: the ledger says what the migration locked, the sampler who waited for whom, the server's log the same of
+ * every longer wait (lock_merge.h), the victims who felt it.
  */
 #ifndef STALL_JUDGE_H
 #define STALL_JUDGE_H
@@ -34,6 +34,7 @@ struct stall {
 	int64_t end_ns;	    /* release */
 	bool exact_end;	    /* the end is the migration's transaction end, or a victim's completion */
 	bool from_ledger;
+	unsigned witnesses; /* enum lock_witness: who saw its waits */
 	uint64_t waits;
 	uint64_t victims;   /* paired executions */
 	uint64_t timed_out; /* of them: ended by a timeout, a cancel, a deadlock, or not at all */
@@ -60,6 +61,7 @@ struct stall_judge;
 struct stall_input {
 	const struct lock_log *locks;	       /* of the migrating lane; NULL when there is none that could be read */
 	const struct lock_log *baseline_locks; /* NULL: none */
+	bool server_log; /* the server's own log is in `locks`: what the sampler missed is in that */
 	const struct ledger *ledger;
 	const struct run_session *sessions; /* of the migrating lane, sorted by backend_pid */
 	size_t session_count;

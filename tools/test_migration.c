@@ -3,6 +3,8 @@
 
 #include "clock.h"
 #include "clone.h"
+#include "lock_log.h"
+#include "log_zone.h"
 #include "mem.h"
 #include "migration.h"
 #include "output.h"
@@ -10,6 +12,7 @@
 #include "rehearsal_args.h"
 #include "report_html.h"
 #include "run_dir.h"
+#include "server_lock_waits.h"
 #include "verdict.h"
 
 #include <unistd.h>
@@ -49,6 +52,31 @@ static int make_clones(const struct test_migration_options *options, struct clon
 	return rc;
 }
 
+/*
+ * The clones' servers log every lock wait of more than their deadlock_timeout: a second witness beside the sampler. A
+ * log that cannot be read is said, and no more: the sampler's word stands.
+ */
+static void read_server_logs(const struct test_migration_options *options, const struct clone_set *clones,
+			     const json_t *run)
+{
+	static const char *const names[] = {LOCK_LOG_SERVER_BASELINE, LOCK_LOG_SERVER_MIGRATING};
+	const char *start = json_string_value(json_object_get(run, "start_time"));
+	int64_t start_ns;
+	if (!start || !log_zone_parse_given(NULL, start, &start_ns))
+		return;
+	for (size_t i = 0; i < 2; i++) {
+		const struct clone *clone = clone_set_find(clones, lanes[i]);
+		if (!clone->log)
+			continue;
+		struct error err = ERROR_INIT;
+		char *path = run_dir_path(options->rehearsal.run_dir, names[i]);
+		if (server_lock_waits_save(clone->log, lanes[i], start_ns, clock_wall_ns(), LOCK_LOG_SERVER_INTERVAL_NS,
+					   path, &err) < 0)
+			output_warning("%s", err.text);
+		free(path);
+	}
+}
+
 static int rehearse(const struct test_migration_options *options, const struct migration *migration,
 		    const struct clone_set *clones, struct error *err)
 {
@@ -60,8 +88,10 @@ static int rehearse(const struct test_migration_options *options, const struct m
 	output_progress_begin("replaying", "items", 1);
 	int rc = rehearsal_run(&rehearsal, &run, err);
 	output_progress_end();
-	if (run)
+	if (run) {
 		rehearsal_print_lanes(run);
+		read_server_logs(options, clones, run);
+	}
 	json_decref(run);
 	return rc;
 }

@@ -15,6 +15,17 @@
 
 #define LOCK_LOG_BASELINE  "locks.baseline.jsonl"
 #define LOCK_LOG_MIGRATING "locks.migrating.jsonl"
+/* The same from another witness: what the lane's server wrote into its own log (capture/server_lock_waits.h). */
+#define LOCK_LOG_SERVER_BASELINE  "locks.baseline.server.jsonl"
+#define LOCK_LOG_SERVER_MIGRATING "locks.migrating.server.jsonl"
+/* The deadlock_timeout of our own clones: shorter waits are not in their logs. */
+#define LOCK_LOG_SERVER_INTERVAL_NS INT64_C(50000000)
+
+/* Who saw a wait. Not in the file: which file it came from says it. */
+enum lock_witness {
+	LOCK_SEEN_BY_SAMPLER = 1,
+	LOCK_SEEN_BY_SERVER = 2
+};
 
 /* Somebody who stood before the waiter, holding the lock or ahead in its queue. */
 struct lock_blocker {
@@ -34,6 +45,7 @@ struct lock_wait {
 	uint32_t samples;
 	struct lock_blocker *blockers;
 	size_t blocker_count;
+	unsigned witnesses; /* enum lock_witness, for the judge (compare/lock_merge.h) */
 };
 
 /* A span in which the sampler was blind: the time between two samples was longer than it should be. */
