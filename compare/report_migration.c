@@ -4,48 +4,69 @@
 #include "html_text.h"
 #include "report_parts.h"
 
+#define LOCKS_SHOWN    8 /* of a statement */
+#define REWRITES_SHOWN 5
+#define NAME_SHOWN     120
+
+static void add_more(const json_t *list, size_t shown, struct strbuf *out)
+{
+	if (json_array_size(list) > shown)
+		strbuf_addf(out, "<br>and %zu more", json_array_size(list) - shown);
+}
+
+static void add_locks(const json_t *locks, struct strbuf *out)
+{
+	strbuf_add_str(out, "<td class=\"q\">");
+	for (size_t i = 0; i < json_array_size(locks) && i < LOCKS_SHOWN; i++) {
+		const json_t *lock = json_array_get(locks, i);
+		strbuf_add_str(out, i ? "<br>" : "");
+		html_add_cut(out, html_text_of(lock, "relation"), NAME_SHOWN);
+		strbuf_add_str(out, " ");
+		html_add_cut(out, html_text_of(lock, "mode"), NAME_SHOWN);
+		strbuf_add_str(out, ", ");
+		html_add_ms(out, html_number_of(lock, "waited_ms"));
+		strbuf_add_str(out, ", ");
+		html_add_ms(out, html_number_of(lock, "held_ms"));
+	}
+	add_more(locks, LOCKS_SHOWN, out);
+	strbuf_add_str(out, "</td>");
+}
+
+static void add_rewrites(const json_t *rewrites, struct strbuf *out)
+{
+	strbuf_add_str(out, "<td>");
+	for (size_t i = 0; i < json_array_size(rewrites) && i < REWRITES_SHOWN; i++) {
+		const char *name = json_string_value(json_array_get(rewrites, i));
+		strbuf_add_str(out, i ? "<br>" : "");
+		html_add_cut(out, name ? name : "", NAME_SHOWN);
+	}
+	add_more(rewrites, REWRITES_SHOWN, out);
+	strbuf_add_str(out, "</td>");
+}
+
+static void statement_row(const json_t *s, struct strbuf *out)
+{
+	const json_t *error = json_object_get(s, "error");
+	report_cell_sql(out, html_text_of(s, "sql"));
+	report_cell_time(out, json_object_get(s, "start_s"));
+	report_cell_ms(out, 1000 * (html_number_of(s, "end_s") - html_number_of(s, "start_s")));
+	add_locks(json_object_get(s, "locks"), out);
+	add_rewrites(json_object_get(s, "rewrite"), out);
+	strbuf_add_str(out, "<td class=\"n\">");
+	html_add_bytes(out, json_object_get(s, "wal_bytes"), 0);
+	strbuf_add_str(out, "</td><td class=\"n\">");
+	html_add_bytes(out, json_object_get(s, "size_delta_bytes"), 1);
+	strbuf_add_str(out, "</td><td>");
+	html_add_cut(out, html_text_of(error, "sqlstate"), NAME_SHOWN);
+	strbuf_add_str(out, " ");
+	html_add_cut(out, html_text_of(error, "message"), REPORT_CELL_MAX);
+	strbuf_add_str(out, "</td>");
+}
+
 void report_add_migration(const json_t *document, struct strbuf *out)
 {
-	size_t i;
-	const json_t *s;
-	const json_t *list = json_object_get(document, "migration");
-	if (json_array_size(list) == 0) {
+	if (!report_table_add(out, "migration",
+			      "statement|#from|#took|locks: mode, waited, held|rewrote|#WAL|#size|error",
+			      json_object_get(document, "migration"), 0, NULL, statement_row))
 		report_add_none(out, "There was no migration.");
-		return;
-	}
-	report_table_open(out, "migration", "statement|#from|#took|locks: mode, waited, held|rewrote|#WAL|#size|error");
-	json_array_foreach (list, i, s) {
-		size_t k;
-		const json_t *item;
-		strbuf_add_str(out, "<tr>");
-		report_cell_sql(out, html_text_of(s, "sql"));
-		strbuf_addf(out, "<td class=\"n\">%.3f s</td>", html_number_of(s, "start_s"));
-		report_cell_ms(out, 1000 * (html_number_of(s, "end_s") - html_number_of(s, "start_s")));
-		strbuf_add_str(out, "<td class=\"q\">");
-		json_array_foreach (json_object_get(s, "locks"), k, item) {
-			strbuf_add_str(out, k ? "<br>" : "");
-			html_add_text(out, html_text_of(item, "relation"));
-			strbuf_add_str(out, " ");
-			html_add_text(out, html_text_of(item, "mode"));
-			strbuf_add_str(out, ", ");
-			html_add_ms(out, html_number_of(item, "waited_ms"));
-			strbuf_add_str(out, ", ");
-			html_add_ms(out, html_number_of(item, "held_ms"));
-		}
-		strbuf_add_str(out, "</td><td>");
-		json_array_foreach (json_object_get(s, "rewrite"), k, item) {
-			strbuf_add_str(out, k ? "<br>" : "");
-			html_add_text(out, json_string_value(item) ? json_string_value(item) : "");
-		}
-		strbuf_add_str(out, "</td><td class=\"n\">");
-		html_add_bytes(out, json_object_get(s, "wal_bytes"), 0);
-		strbuf_add_str(out, "</td><td class=\"n\">");
-		html_add_bytes(out, json_object_get(s, "size_delta_bytes"), 1);
-		strbuf_add_str(out, "</td><td>");
-		html_add_text(out, html_text_of(json_object_get(s, "error"), "sqlstate"));
-		strbuf_add_str(out, " ");
-		html_add_text(out, html_text_of(json_object_get(s, "error"), "message"));
-		strbuf_add_str(out, "</td></tr>");
-	}
-	report_table_close(out);
 }
