@@ -44,6 +44,8 @@ def clone_url(config):
     except Exception:  # it is put together from what is not there
         scheme = ""
     if url.startswith("postgresql://") and scheme.startswith("postgresql+"):
+        if not scheme.startswith("postgresql+psycopg"):
+            url = url.split("?")[0]  # sslmode is libpq's word
         return scheme + url[len("postgresql"):]
     return url
 

@@ -80,12 +80,25 @@ static void add_java(struct tool_environment *environment, const struct tool_pla
 	free(database);
 }
 
+/*
+ * In another scheme when asked. Drivers that are not libpq's may not know its parameter sslmode (SQLAlchemy's asyncpg
+ * and pg8000 end with an error); they have PGSSLMODE.
+ */
+static char *make_url(const struct tool_place *place)
+{
+	const char *rest = strstr(place->url, "://");
+	if (!place->scheme || !rest)
+		return mem_strdup(place->url);
+	bool other_driver = strchr(place->scheme, '+') && !strstr(place->scheme, "+psycopg");
+	size_t len = other_driver ? strcspn(rest, "?") : strlen(rest);
+	return mem_printf("%s%.*s", place->scheme, (int)len, rest);
+}
+
 void tool_environment_init(struct tool_environment *environment, const struct tool_place *place,
 			   const char *const *names, size_t name_count)
 {
 	char port[16];
-	const char *rest = strstr(place->url, "://");
-	char *url = place->scheme && rest ? mem_printf("%s%s", place->scheme, rest) : mem_strdup(place->url);
+	char *url = make_url(place);
 	memset(environment, 0, sizeof(*environment));
 	(void)snprintf(port, sizeof(port), "%d", place->port);
 	add_libpq(environment, place, port);
