@@ -16,6 +16,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/rand.h>
@@ -260,13 +261,16 @@ static void *listen_on(void *argument)
 
 /* ---- Start and stop ---- */
 
-static int open_socket(struct tracing_proxy *proxy, struct error *err)
+/* A socket of our own, or, when the caller has one that listens, that one once more. */
+static int open_socket(struct tracing_proxy *proxy, int given_fd, struct error *err)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
-	proxy->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (proxy->listen_fd < 0 || bind(proxy->listen_fd, (struct sockaddr *)&address, len) != 0 ||
-	    listen(proxy->listen_fd, SESSIONS_MAX) != 0 ||
+	bool given = given_fd > 0;
+	proxy->listen_fd = given ? fcntl(given_fd, F_DUPFD_CLOEXEC, 0)
+				 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (proxy->listen_fd < 0 || (!given && bind(proxy->listen_fd, (struct sockaddr *)&address, len) != 0) ||
+	    (!given && listen(proxy->listen_fd, SESSIONS_MAX) != 0) ||
 	    getsockname(proxy->listen_fd, (struct sockaddr *)&address, &len) != 0)
 		return error_set_errno(err, ERR_INTERNAL, "migration proxy: listening on 127.0.0.1");
 	proxy->port = ntohs(address.sin_port);
@@ -352,7 +356,7 @@ int tracing_proxy_start(const struct tracing_proxy_options *options, struct trac
 	if (rc == 0)
 		rc = make_password(proxy, err);
 	if (rc == 0)
-		rc = open_socket(proxy, err);
+		rc = open_socket(proxy, options->listen_fd, err);
 	if (rc == 0 && start_thread(&proxy->listener, listen_on, proxy) != 0)
 		rc = error_set(err, ERR_INTERNAL, "migration proxy: no thread for it");
 	if (rc) {
