@@ -439,6 +439,8 @@ static json_t *migration_json(const struct judgement *j)
 	set(object, "start_s", j->data.has_migration ? seconds(j->data.migration_start_ns) : json_null());
 	set(object, "end_s", j->data.has_migration ? seconds(j->data.migration_end_ns) : json_null());
 	set(object, "statements_not_run", json_integer((json_int_t)j->data.ledger.statements_not_run));
+	set(object, "tool", ledger_tool_to_json(&j->data.ledger));
+	set(object, "problem", j->data.ledger.problem ? text_json(j->data.ledger.problem) : json_null());
 	return object;
 }
 

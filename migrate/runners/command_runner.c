@@ -250,7 +250,7 @@ static void show_tail(const struct runner *runner, const struct tool_process_res
 			log_warn("%s: %s", runner->name, result->tail[i]);
 	}
 	if (runner->network.net_fd > 0 && result->end == TOOL_EXITED)
-		log_info("%s could reach no server but the clone; if it needs the network: --migration-network",
+		log_info("%s could reach no server but the clone; if it needs the network: --open-network",
 			 runner->name);
 }
 
