@@ -1,6 +1,7 @@
 /* The files in a run directory: see run_dir.h. */
 #include "run_dir.h"
 
+#include "check_results.h"
 #include "health_log.h"
 #include "item_index.h"
 #include "ledger.h"
@@ -26,6 +27,7 @@ static const char *const run_files[] = {
 	LOCK_LOG_BASELINE,
 	LOCK_LOG_MIGRATING,
 	LEDGER_FILE,
+	CHECKS_FILE,
 	LOCK_LOG_SERVER_BASELINE,
 	LOCK_LOG_SERVER_MIGRATING,
 	HEALTH_LOG_BASELINE,
