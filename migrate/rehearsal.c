@@ -15,7 +15,6 @@
 #include "run_dir.h"
 #include "schedule.h"
 #include "scratch_folder.h"
-#include "sql_runner.h"
 #include "stop_flag.h"
 
 #include <pthread.h>
@@ -47,6 +46,7 @@ struct rehearsal {
 	int64_t t0_ns;
 	int64_t start_wall_ns;
 	volatile bool stop; /* everything looks at this one: the user's wish, or a part that failed */
+	struct migration_way way;
 	bool with_migration;
 	bool has_run_dir;
 	pthread_t migration_thread;
@@ -178,9 +178,15 @@ static int open_file(struct rehearsal *r, struct error *err)
 	return rc;
 }
 
-static bool has_statements(const struct rehearsal_options *options)
+static struct migration_way way_of(const struct rehearsal_options *options)
 {
-	return options->migration && options->migration->statement_count > 0;
+	return options->way ? *options->way : (struct migration_way){.files = options->migration};
+}
+
+static bool has_migration(const struct rehearsal_options *options)
+{
+	struct migration_way way = way_of(options);
+	return migration_way_is_there(&way);
 }
 
 int rehearsal_check(const struct rehearsal_options *options, struct error *err)
@@ -191,7 +197,7 @@ int rehearsal_check(const struct rehearsal_options *options, struct error *err)
 	if (rc == 0)
 		rc = replay_file_open(options->replay_path, &file, err);
 	if (rc == 0)
-		rc = find_migrate_at(options, file, has_statements(options), &at_ns, err);
+		rc = find_migrate_at(options, file, has_migration(options), &at_ns, err);
 	replay_file_free(file);
 	return rc;
 }
@@ -308,17 +314,33 @@ static int start_watches(struct rehearsal *r, struct error *err)
 	return rc;
 }
 
+/* Filled but for the times, which are known once everything else is ready. */
+static struct migration_runner_options runner_options(struct rehearsal *r)
+{
+	return (struct migration_runner_options){.url = r->urls[1],
+						 .way = &r->way,
+						 .timeout_ns = r->options->migration_timeout_ns,
+						 .cancelled = &r->stop,
+						 .statement_no = &r->migration_statement};
+}
+
+/* What the migration's tool can tell before it changes anything. */
+static int prepare_migration(struct rehearsal *r, struct error *err)
+{
+	struct migration_runner_options options = runner_options(r);
+	options.t0_ns = clock_mono_ns();
+	options.cancelled = r->options->cancelled; /* nobody hands it on to r->stop yet */
+	int rc = r->with_migration ? migration_runner_prepare(&options, err) : 0;
+	return rc < 0 ? error_context(err, "migration") : 0;
+}
+
 static void *run_migration(void *context)
 {
 	struct rehearsal *r = context;
-	struct sql_runner_options options = {.url = r->urls[1],
-					     .migration = r->options->migration,
-					     .t0_ns = r->t0_ns,
-					     .start_at_ns = r->t0_ns + r->migrate_at_ns,
-					     .timeout_ns = r->options->migration_timeout_ns,
-					     .cancelled = &r->stop,
-					     .statement_no = &r->migration_statement};
-	(void)sql_runner_run(&options, &r->ledger, &r->migration_error);
+	struct migration_runner_options options = runner_options(r);
+	options.t0_ns = r->t0_ns;
+	options.start_at_ns = r->t0_ns + r->migrate_at_ns;
+	(void)migration_runner_run(&options, &r->ledger, &r->migration_error);
 	r->migration_running = false;
 	return NULL;
 }
@@ -446,7 +468,10 @@ static json_t *describe_run(const struct rehearsal *r, int64_t end_ns)
 	for (int i = 0; i < r->lane_count; i++)
 		(void)json_object_set_new(lanes, lane_names[i], lane_stats_to_json(&r->stats[i]));
 	(void)json_object_set_new(run, "lanes", lanes);
-	(void)json_object_set_new(run, "environment", r->environment ? json_incref(r->environment) : json_object());
+	json_t *environment = r->environment ? json_incref(r->environment) : json_object();
+	if (r->options->clones)
+		(void)json_object_set(environment, "clones", r->options->clones);
+	(void)json_object_set_new(run, "environment", environment);
 	return run;
 }
 
@@ -480,6 +505,8 @@ static int prepare(struct rehearsal *r, struct error *err)
 	if (rc == 0)
 		rc = check_descriptors(r, err);
 	if (rc == 0)
+		rc = prepare_migration(r, err);
+	if (rc == 0)
 		rc = open_lanes(r, err);
 	return rc;
 }
@@ -505,7 +532,8 @@ int rehearsal_run(const struct rehearsal_options *options, json_t **run, struct 
 	r->urls[0] = options->baseline_url;
 	r->urls[1] = options->migrating_url;
 	r->lane_count = options->migrating_url ? 2 : 1;
-	r->with_migration = options->migrating_url && has_statements(options);
+	r->way = way_of(options);
+	r->with_migration = options->migrating_url && migration_way_is_there(&r->way);
 	ledger_init(&r->ledger);
 	*run = NULL;
 	int rc = prepare(r, err);

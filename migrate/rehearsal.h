@@ -11,6 +11,7 @@
 #include "error.h"
 #include "lane.h"
 #include "migration.h"
+#include "migration_runner.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -34,7 +35,8 @@ struct rehearsal_options {
 	const char *migrating_url; /* NULL: one lane, no migration, no verdict */
 	const char *run_dir;
 	bool replace;			   /* a run that is there already may be overwritten */
-	const struct migration *migration; /* NULL, or without statements: an A/A run */
+	const struct migration_way *way;   /* NULL, or without a migration: an A/A run */
+	const struct migration *migration; /* SQL files, when there is no way */
 	int64_t migrate_at_ns;		   /* in the file's time; negative: half of what is replayed */
 	int64_t start_at_ns;		   /* part of the file; stop_at_ns 0: to its end */
 	int64_t stop_at_ns;
@@ -52,6 +54,7 @@ struct rehearsal_options {
 	const char *commit; /* of what is tested, for the report; NULL when not known */
 	uint32_t workers;   /* threads a lane, 0 means 1 */
 	bool known_clone;   /* --i-know-this-is-a-clone */
+	json_t *clones;	    /* what is known of how the targets were made, for the environment; NULL: nothing */
 	const volatile bool *cancelled;
 	void (*progress)(void *context, const struct rehearsal_progress *progress);
 	void *progress_context;
