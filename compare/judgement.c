@@ -49,6 +49,7 @@ static void start_judges(struct judgement *j)
 	j->slow = slow_judge_new(&j->windows, fingerprints, locks_of, j);
 	j->clients = client_tally_new(&j->data);
 	j->timeline = timeline_new(&j->data);
+	j->health = health_judge_new(j->data.dir, &j->windows, &j->data.ledger, j->data.end_ns);
 	fidelity_init(&j->fidelity, sessions);
 }
 
@@ -110,6 +111,7 @@ void judgement_release(struct judgement *j)
 	free(j->blind);
 	free(j->reason);
 	timeline_free(j->timeline);
+	health_judge_free(j->health);
 	client_tally_free(j->clients);
 	if (j->fidelity.skew)
 		fidelity_release(&j->fidelity);

@@ -8,6 +8,7 @@
 #include "client_tally.h"
 #include "error_judge.h"
 #include "fidelity.h"
+#include "health_judge.h"
 #include "latency_judge.h"
 #include "run_data.h"
 #include "slow_judge.h"
@@ -38,6 +39,7 @@ struct judgement {
 	struct client_tally *clients;
 	struct fidelity fidelity;
 	struct timeline *timeline;
+	struct health_judge *health;
 	struct thresholds defaults;
 	const struct thresholds *thresholds;
 	bool strict;
@@ -53,6 +55,11 @@ struct judgement {
 /* Opens the run and walks over it twice. The caller releases *j whatever the result. */
 int judgement_run(struct judgement *j, const char *run_dir, const struct judge_options *options, struct error *err);
 void judgement_release(struct judgement *j);
+/* One rule applied to one thing; the sentence is the caller's to set. Valid until the next one is added. */
+struct rule_result *judgement_add_rule(struct judgement *j, const char *name, const char *entity, double value);
+/* judgement_health.c: limits on the servers' health, and why one that fails a run could not be looked at (or NULL). */
+void judgement_apply_health_rules(struct judgement *j);
+char *judgement_health_blindness(const struct judgement *j);
 /* The rules, then outcome and reason. */
 void judgement_apply_rules(struct judgement *j);
 void judgement_decide(struct judgement *j);

@@ -77,6 +77,7 @@ static json_t *rules_json(const struct judgement *j)
 		set(object, "unit",
 		    json_string(r->rule->unit == THRESHOLD_SECONDS ? "s"
 				: r->rule->unit == THRESHOLD_RATIO ? "ratio"
+				: r->rule->unit == THRESHOLD_BYTES ? "bytes"
 								   : "count"));
 		set(object, "threshold", json_string(levels.data));
 		set(object, "result", json_string(threshold_result_name(r->result)));
@@ -470,6 +471,7 @@ json_t *judgement_to_json(const struct judgement *j)
 	set(object, "untested", untested_json(j));
 	set(object, "lanes", json_deep_copy(lanes));
 	set(object, "timeline", timeline_to_json(j->timeline));
+	set(object, "health", health_judge_to_json(j->health));
 	set(object, "environment", environment_json(j));
 	return object;
 }

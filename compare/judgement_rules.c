@@ -9,7 +9,7 @@
 #define BEFORE_ERRORS_MAX 0.05
 #define MANY_PLURAL(n)	  ((n) == 1 ? "" : "s")
 
-static struct rule_result *add_rule(struct judgement *j, const char *name, const char *entity, double value)
+struct rule_result *judgement_add_rule(struct judgement *j, const char *name, const char *entity, double value)
 {
 	MEM_GROW(j->rules, j->rule_count, j->rule_capacity);
 	struct rule_result *r = &j->rules[j->rule_count++];
@@ -74,15 +74,16 @@ static void apply_stall_rules(struct judgement *j)
 		}
 		if (!is_longest)
 			continue;
-		struct rule_result *r = add_rule(j, "stall.max", s->relation, ns_to_s(s->end_ns - s->start_ns));
+		struct rule_result *r =
+			judgement_add_rule(j, "stall.max", s->relation, ns_to_s(s->end_ns - s->start_ns));
 		if (r->result != THRESHOLD_PASS)
 			r->sentence = stall_sentence(j, s);
 		if (!longest || s->end_ns - s->start_ns > longest->end_ns - longest->start_ns)
 			longest = s;
 	}
 	if (!longest)
-		(void)add_rule(j, "stall.max", "", 0);
-	struct rule_result *r = add_rule(j, "blocked.query_seconds", "", query_s);
+		(void)judgement_add_rule(j, "stall.max", "", 0);
+	struct rule_result *r = judgement_add_rule(j, "blocked.query_seconds", "", query_s);
 	if (r->result != THRESHOLD_PASS && longest)
 		r->sentence =
 			n == 1 ? stall_sentence(j, longest)
@@ -121,7 +122,7 @@ static void apply_error_rules(struct judgement *j)
 		bool evidence = e->kind == ERROR_LOCK_VICTIM && e->with_lock_evidence;
 		char *entity = mem_printf("%s %s", code, text);
 		char *head = judgement_sql_head(text);
-		struct rule_result *r = add_rule(j, name, entity, (double)e->count);
+		struct rule_result *r = judgement_add_rule(j, name, entity, (double)e->count);
 		for (int k = 0; k < 4; k++)
 			seen[k] |= strcmp(name, names[k]) == 0;
 		if (r->result != THRESHOLD_PASS)
@@ -135,14 +136,14 @@ static void apply_error_rules(struct judgement *j)
 	}
 	for (int k = 0; k < 4; k++) {
 		if (!seen[k])
-			(void)add_rule(j, names[k], "", 0);
+			(void)judgement_add_rule(j, names[k], "", 0);
 	}
 }
 
 static void apply_slow_rule(struct judgement *j)
 {
 	double lost = slow_judge_query_seconds(j->slow);
-	struct rule_result *r = add_rule(j, "slow.query_seconds", "", lost);
+	struct rule_result *r = judgement_add_rule(j, "slow.query_seconds", "", lost);
 	if (r->result == THRESHOLD_PASS || slow_judge_count(j->slow) == 0)
 		return;
 	const struct slow_query *q = slow_judge_query(j->slow, 0);
@@ -167,7 +168,7 @@ static void apply_latency_rule(struct judgement *j)
 		if (q->result != LATENCY_HURTS && q->result != LATENCY_SLOWER)
 			continue;
 		const char *text = judgement_fingerprint_text(j, q->fingerprint);
-		struct rule_result *r = add_rule(j, "latency.ratio", text, q->ci_low);
+		struct rule_result *r = judgement_add_rule(j, "latency.ratio", text, q->ci_low);
 		any = true;
 		/* The rest of the conditions: enough executions, and a difference that matters. */
 		if (q->result == LATENCY_SLOWER && r->result == THRESHOLD_FAIL)
@@ -175,12 +176,15 @@ static void apply_latency_rule(struct judgement *j)
 		if (r->result == THRESHOLD_PASS)
 			continue;
 		char *head = judgement_sql_head(text);
-		r->sentence = mem_printf("`%s` takes %.2f times as long (%.2f to %.2f) %s the migration", head,
-					 q->ratio, q->ci_low, q->ci_high, window_kind_name(q->window));
+		char *noise = health_judge_noise(j->health, &j->windows.of[q->window]);
+		r->sentence = mem_printf("`%s` takes %.2f times as long (%.2f to %.2f) %s the migration%s%s%s", head,
+					 q->ratio, q->ci_low, q->ci_high, window_kind_name(q->window),
+					 noise ? " (meanwhile " : "", noise ? noise : "", noise ? ")" : "");
+		free(noise);
 		free(head);
 	}
 	if (!any)
-		(void)add_rule(j, "latency.ratio", "", 0);
+		(void)judgement_add_rule(j, "latency.ratio", "", 0);
 }
 
 /* Where it failed; of a migration tool also how it ended, which may be all there is to know. */
@@ -210,11 +214,11 @@ static void apply_migration_rules(struct judgement *j)
 {
 	const struct ledger *ledger = &j->data.ledger;
 	bool failed = ledger->outcome == LEDGER_FAILED || ledger->outcome == LEDGER_TIMEOUT;
-	struct rule_result *r = add_rule(j, "migration.failed", "", failed);
+	struct rule_result *r = judgement_add_rule(j, "migration.failed", "", failed);
 	if (r->result != THRESHOLD_PASS)
 		r->sentence = failure_sentence(j);
 	double length = j->data.has_migration ? ns_to_s(j->data.migration_end_ns - j->data.migration_start_ns) : 0;
-	r = add_rule(j, "migration.duration", "", length);
+	r = judgement_add_rule(j, "migration.duration", "", length);
 	if (r->result != THRESHOLD_PASS)
 		r->sentence = mem_printf("the migration took %.2f s", length);
 }
@@ -226,8 +230,10 @@ void judgement_apply_rules(struct judgement *j)
 	apply_error_rules(j);
 	apply_slow_rule(j);
 	apply_latency_rule(j);
+	judgement_apply_health_rules(j);
 	const struct error_rows *rows = error_judge_rows(j->errors);
-	struct rule_result *r = add_rule(j, "rows.diff", "", j->data.has_migration ? (double)rows->touched : 0);
+	struct rule_result *r =
+		judgement_add_rule(j, "rows.diff", "", j->data.has_migration ? (double)rows->touched : 0);
 	if (r->result != THRESHOLD_PASS)
 		r->sentence =
 			mem_printf("%llu sessions got another number of rows from tables that the migration touched",
@@ -386,6 +392,8 @@ void judgement_decide(struct judgement *j)
 	j->blind = j->data.has_migration ? stall_judge_blindness(j->stalls) : NULL;
 	if (j->data.has_migration && j->data.ledger.outcome == LEDGER_NONE)
 		j->blind = mem_strdup("the migration's ledger is missing");
+	if (j->data.has_migration && !j->blind)
+		j->blind = judgement_health_blindness(j);
 	if (j->invalid && !failed_on_its_own(j)) {
 		j->outcome = VERDICT_INVALID;
 		j->reason = capitalized(j->invalid);

@@ -18,7 +18,8 @@
 enum threshold_unit {
 	THRESHOLD_SECONDS, /* a duration: "100ms", "1.5s" */
 	THRESHOLD_COUNT,
-	THRESHOLD_RATIO
+	THRESHOLD_RATIO,
+	THRESHOLD_BYTES /* "1GB", powers of 1024 */
 };
 
 struct threshold_level {
