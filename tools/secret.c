@@ -51,6 +51,20 @@ bool secret_scrub(char *text)
 	return any;
 }
 
+/* --notify URL, --notify=URL: who knows a webhook's address can post to it. All of it goes but for the scheme. */
+static void scrub_webhook(const char *before, char *word)
+{
+	char *value = NULL;
+	if (before && strcmp(before, "--notify") == 0)
+		value = word;
+	else if (strncmp(word, "--notify=", 9) == 0)
+		value = word + 9;
+	if (!value)
+		return;
+	char *scheme = strstr(value, "://");
+	(void)scrub_range(scheme ? scheme + 3 : value, value + strlen(value));
+}
+
 char **secret_take_arguments(int argc, char **argv, bool *found)
 {
 	char **copy = mem_zalloc((size_t)argc + 1, sizeof(*copy));
@@ -58,6 +72,7 @@ char **secret_take_arguments(int argc, char **argv, bool *found)
 	for (int i = 0; i < argc; i++) {
 		copy[i] = mem_strdup(argv[i]);
 		*found |= secret_scrub(argv[i]);
+		scrub_webhook(i > 0 ? copy[i - 1] : NULL, argv[i]);
 	}
 	return copy;
 }

@@ -1,6 +1,7 @@
 /*
  * Passwords on the command line: other users of the machine can read it, and so could a log. A URL with a password is
- * accepted, taken out of sight, and warned about.
+ * accepted, taken out of sight, and warned about. So is the address of a webhook, which holds its token; that one is
+ * not warned about: it is what --notify is for.
  */
 #ifndef SECRET_H
 #define SECRET_H
