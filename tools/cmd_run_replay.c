@@ -21,20 +21,20 @@ static const struct option options[] = {
 
 static int run(const struct command_call *call, struct error *err)
 {
-	struct migration migration;
+	struct migration_plan plan;
 	json_t *document = NULL;
 	struct rehearsal_options rehearsal = {
 		.replay_path = call->arguments[0],
 		.baseline_url = baseline_url,
 		.migrating_url = migrating_url,
-		.migration = &migration,
+		.way = &plan.way,
 		.known_clone = known_clone,
 	};
-	int rc = migration_load(&migration, args.migration_files.items, args.migration_files.count, err);
+	int rc = migration_plan_load(&plan, &args.migration, err);
 	if (rc == 0)
 		rc = rehearsal_args_apply(&args, &rehearsal, err);
-	if (rc == 0 && migration.statement_count > 0 && !migrating_url)
-		rc = error_set(err, ERR_USAGE, "--migration needs a clone to run on: --migrating URL");
+	if (rc == 0 && migration_way_is_there(&plan.way) && !migrating_url)
+		rc = error_set(err, ERR_USAGE, "a migration needs a clone to run on: --migrating URL");
 	if (rc == 0) {
 		output_progress_begin("replaying", "items", 1);
 		rc = rehearsal_run(&rehearsal, &document, err);
@@ -46,7 +46,7 @@ static int run(const struct command_call *call, struct error *err)
 		output_json(document);
 		json_decref(document);
 	}
-	migration_release(&migration);
+	migration_plan_release(&plan);
 	return rc;
 }
 
@@ -61,9 +61,10 @@ const struct command cmd_run_replay = {
 	.run = run,
 	.docs = "Drives the replay file with its original timing against both targets at once, each session on a "
 		"connection "
-		"of its own, and writes what became of every item into the run folder. With --migration, the SQL files "
-		"run "
-		"on the migrating clone at --migrate-at, while locks are sampled on both.\n\n"
+		"of its own, and writes what became of every item into the run folder. A migration "
+		"(--migration, --migration-command, --alembic) runs on the migrating clone at --migrate-at, while "
+		"locks "
+		"are sampled on both.\n\n"
 		"A target must be a clone: one that Rehearse made, one whose setting rehearse.clone or whose table "
 		"rehearse_clone says so, or one that you vouch for with --i-know-this-is-a-clone. The server that the "
 		"log "

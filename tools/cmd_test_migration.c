@@ -97,15 +97,13 @@ static int make_replay(const struct command_call *call, const char *path, struct
 	return rc;
 }
 
-static int test(const char *path, struct test_migration_result *result, const struct command_call *call,
-		struct error *err)
+static int test(const char *path, const struct migration_plan *plan, struct test_migration_result *result,
+		const struct command_call *call, struct error *err)
 {
 	struct thresholds thresholds;
 	struct test_migration_options test_options = {
-		.rehearsal = {.replay_path = path},
+		.rehearsal = {.replay_path = path, .way = &plan->way},
 		.source = source,
-		.migration_files = args.migration_files.items,
-		.migration_file_count = args.migration_files.count,
 		.clone_folder = clone_folder,
 		.pg_bindir = pg_bindir,
 		.run_as = run_as,
@@ -122,25 +120,24 @@ static int test(const char *path, struct test_migration_result *result, const st
 }
 
 /* What can be known to be wrong before any work. */
-static int check_call(const struct command_call *call, struct error *err)
+static int check_call(const struct command_call *call, struct migration_plan *plan, struct error *err)
 {
-	struct migration migration;
 	if (replay_file && call->argument_count > 0)
 		return error_set(err, ERR_USAGE, "give logs, or --replay FILE, not both");
 	if (!replay_file && call->argument_count == 0)
 		return error_set(err, ERR_USAGE, "LOG… is missing (or --replay FILE); see --help");
-	int rc = migration_load(&migration, args.migration_files.items, args.migration_files.count, err);
-	migration_release(&migration);
+	int rc = migration_plan_load(plan, &args.migration, err);
 	return rc;
 }
 
 static int run(const struct command_call *call, struct error *err)
 {
 	struct test_migration_result result = {0};
+	struct migration_plan plan = {0};
 	struct scratch_folder folder = {0};
 	char *file = NULL;
 	const char *path = replay_file ? replay_file : keep_replay;
-	int rc = check_call(call, err);
+	int rc = check_call(call, &plan, err);
 	if (rc == 0 && !path) {
 		rc = scratch_folder_init(&folder, "replay", err);
 		if (rc == 0)
@@ -149,8 +146,9 @@ static int run(const struct command_call *call, struct error *err)
 	if (rc == 0 && !replay_file)
 		rc = make_replay(call, path, err);
 	if (rc == 0)
-		rc = test(path, &result, call, err);
+		rc = test(path, &plan, &result, call, err);
 	scratch_folder_release(&folder);
+	migration_plan_release(&plan);
 	free(file);
 	if (rc == 0) {
 		output_string(result.summary);
@@ -171,12 +169,15 @@ const struct command cmd_test_migration = {
 	.run = run,
 	.docs = "Makes a replay file from the logs, two clones of the source, replays on both at once, runs the "
 		"migration on "
-		"one of them in the middle, removes the clones, and judges from the difference. Without --migration it "
+		"one of them in the middle, removes the clones, and judges from the difference. Without a migration it "
 		"compares the source with itself, which must come out clear.\n\n"
 		"The exit code is the verdict: 0 clear, 1 hurts, 2 cannot tell, 3 invalid run. The run folder keeps "
 		"everything that compare and report need, and no literal of a statement.",
 	.examples =
 		"rehearse test-migration postgresql.csv --source /srv/backup --migration add_index.sql -o run\n"
 		"rehearse test-migration --replay day.rpl --source postgresql://replica/shop --migration 1.sql 2.sql "
-		"--migrate-at 30s -o run",
+		"--migrate-at 30s -o run\n"
+		"rehearse test-migration --replay day.rpl --source /srv/backup --migration-command 'flyway migrate' -o "
+		"run\n"
+		"rehearse test-migration --replay day.rpl --source /srv/backup --alembic services/shop -o run",
 };

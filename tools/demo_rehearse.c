@@ -51,10 +51,12 @@ int demo_rehearse(const struct demo_recording *recording, const struct demo_migr
 	if (!path)
 		return -err->code;
 	char *run_dir = mem_printf("%s/%s", recording->folder, migration->name);
-	const char *const files[] = {path};
+	struct migration files;
+	struct migration_way way = {.files = &files};
 	struct test_migration_options options = {
 		.rehearsal = {.replay_path = recording->replay,
 			      .run_dir = run_dir,
+			      .way = &way,
 			      .replace = true,
 			      .migrate_at_ns = recording->migrate_at_ns,
 			      .speed = 1,
@@ -62,18 +64,20 @@ int demo_rehearse(const struct demo_recording *recording, const struct demo_migr
 			      .cancelled = recording->server->cancelled,
 			      .progress = rehearsal_show_progress},
 		.source = recording->server->backup,
-		.migration_files = files,
-		.migration_file_count = 1,
 		.clone_folder = recording->server->folder,
 	};
 	struct test_migration_result result = {0};
-	int rc = test_migration_run(&options, &result, err);
+	migration_init(&files);
+	int rc = migration_add_file(&files, path, err);
+	if (rc == 0)
+		rc = test_migration_run(&options, &result, err);
 	if (rc == 0) {
 		run->outcome = mem_strdup(result.word);
 		run->reason = mem_strdup(result.reason ? result.reason : "");
 		run->report = mem_strdup(result.report_path ? result.report_path : run_dir);
 		test_migration_result_release(&result);
 	}
+	migration_release(&files);
 	free(run_dir);
 	free(path);
 	return rc;

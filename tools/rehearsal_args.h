@@ -6,13 +6,13 @@
 #define REHEARSAL_ARGS_H
 
 #include "command.h"
-#include "migration.h"
+#include "migration_args.h"
 #include "rehearsal.h"
 
 struct rehearsal_args {
 	const char *run_dir;
 	bool replace;
-	struct option_list migration_files;
+	struct migration_args migration;
 	const char *migrate_at; /* text: its absence means half of the replay */
 	const char *speed;
 	struct option_list user_map;
@@ -39,9 +39,7 @@ struct rehearsal_args {
 	OPT_STRING('o', "output", &(args).run_dir, "RUN", "folder for the run's files",                                \
 		   .attributes = OPTION_REQUIRED),                                                                     \
 		OPT_FLAG(0, "replace", &(args).replace, "overwrite the run that RUN holds already"),                   \
-		OPT_LIST('m', "migration", &(args).migration_files, "FILE…",                                           \
-			 "SQL file to run on the migrating lane; several run in the order given",                      \
-			 .greedy_suffix = ".sql"),                                                                     \
+		MIGRATION_ARG_ROWS((args).migration),                                                                  \
 		OPT_STRING(0, "migrate-at", &(args).migrate_at, "OFFSET",                                              \
 			   "when the migration starts, in the replay's time",                                          \
 			   .standard_note = "half of what is replayed"),                                               \

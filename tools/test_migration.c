@@ -6,7 +6,6 @@
 #include "lock_log.h"
 #include "log_zone.h"
 #include "mem.h"
-#include "migration.h"
 #include "output.h"
 #include "rehearsal.h"
 #include "rehearsal_args.h"
@@ -77,14 +76,12 @@ static void read_server_logs(const struct test_migration_options *options, const
 	}
 }
 
-static int rehearse(const struct test_migration_options *options, const struct migration *migration,
-		    const struct clone_set *clones, struct error *err)
+static int rehearse(const struct test_migration_options *options, const struct clone_set *clones, struct error *err)
 {
 	json_t *run = NULL;
 	struct rehearsal_options rehearsal = options->rehearsal;
 	rehearsal.baseline_url = clone_set_find(clones, lanes[0])->url;
 	rehearsal.migrating_url = clone_set_find(clones, lanes[1])->url;
-	rehearsal.migration = migration;
 	output_progress_begin("replaying", "items", 1);
 	int rc = rehearsal_run(&rehearsal, &run, err);
 	output_progress_end();
@@ -125,25 +122,19 @@ static int judge(const struct test_migration_options *options, struct test_migra
 int test_migration_run(const struct test_migration_options *options, struct test_migration_result *result,
 		       struct error *err)
 {
-	struct migration migration;
 	struct clone_set *clones = NULL;
 	memset(result, 0, sizeof(*result));
-	int rc = migration_load(&migration, options->migration_files, options->migration_file_count, err);
-	struct rehearsal_options rehearsal = options->rehearsal;
-	rehearsal.migration = &migration;
-	if (rc == 0) /* before the clones: they may take hours */
-		rc = rehearsal_check(&rehearsal, err);
+	int rc = rehearsal_check(&options->rehearsal, err); /* before the clones: they may take hours */
 	if (rc == 0)
 		rc = make_clones(options, &clones, err);
 	if (rc == 0)
-		rc = rehearse(options, &migration, clones, err);
+		rc = rehearse(options, clones, err);
 	/* Before judging: a verdict needs the run folder alone, and clones cost room. */
 	struct error removal = ERROR_INIT;
 	if (clone_set_destroy(clones, &removal) < 0)
 		output_warning("%s", removal.text);
 	if (rc == 0)
 		rc = judge(options, result, err);
-	migration_release(&migration);
 	return rc;
 }
 

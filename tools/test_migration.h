@@ -15,12 +15,10 @@
 #include <stdint.h>
 
 struct test_migration_options {
-	/* What of rehearsal.h holds for the caller: the replay file, the run folder, times, timeouts, cancelled. The
-	 * clones' URLs and the migration are filled in here. */
+	/* What of rehearsal.h holds for the caller: the replay file, the run folder, the migration, times, timeouts,
+	 * cancelled. The clones' URLs are filled in here. */
 	struct rehearsal_options rehearsal;
-	const char *source; /* URL of a running server, or a stopped data directory or base backup */
-	const char *const *migration_files;
-	size_t migration_file_count;	     /* 0: an A/A run */
+	const char *source;		     /* URL of a running server, or a stopped data directory or base backup */
 	const char *clone_folder;	     /* NULL: $TMPDIR, else /var/tmp */
 	const char *pg_bindir;		     /* NULL: found by the source's version */
 	const char *run_as;		     /* NULL: the source's owner, else postgres */
