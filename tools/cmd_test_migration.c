@@ -7,6 +7,7 @@
 #include "create_replay.h"
 #include "interrupt.h"
 #include "mem.h"
+#include "notify.h"
 #include "output.h"
 #include "pg_target.h"
 #include "rehearsal_args.h"
@@ -21,6 +22,7 @@
 
 static struct rehearsal_args args;
 static struct threshold_args judging;
+static struct notify_args notify;
 static const char *source;
 static const char *replay_file;
 static const char *keep_replay;
@@ -43,6 +45,7 @@ static const struct option options[] = {
 	OPT_STRING(0, "log-timezone", &log_timezone, "ZONE", "full name of the logs' time zone, such as Europe/Berlin"),
 	REHEARSAL_ARG_ROWS(args),
 	THRESHOLD_ARG_ROWS(judging),
+	NOTIFY_ARG_ROWS(notify),
 	OPT_STRING(0, "clone-folder", &clone_folder, "FOLDER", "where the clones go while they live",
 		   .standard_note = "$TMPDIR, else /var/tmp"),
 	OPT_STRING(0, "pg-bindir", &pg_bindir, "FOLDER", "the PostgreSQL server's programs",
@@ -122,11 +125,23 @@ static int test(const char *path, const struct migration_plan *plan, struct test
 /* What can be known to be wrong before any work. */
 static int check_call(const struct command_call *call, struct migration_plan *plan, struct error *err)
 {
+	if (notify_check(&notify, err) < 0)
+		return -err->code;
 	if (replay_file && call->argument_count > 0)
 		return error_set(err, ERR_USAGE, "give logs, or --replay FILE, not both");
 	if (!replay_file && call->argument_count == 0)
 		return error_set(err, ERR_USAGE, "LOG… is missing (or --replay FILE); see --help");
 	int rc = migration_plan_load(plan, &args.migration, err);
+	return rc;
+}
+
+/* Whoever waits for a message gets one, also when there is no verdict. */
+static int tell(const struct test_migration_result *result, int rc, struct error *err)
+{
+	struct verdict verdict = {(enum verdict_outcome)result->outcome, result->reason, result->verdict};
+	if (rc == 0)
+		return notify_verdict(&notify, &verdict, err);
+	notify_failure(&notify, "test-migration", err->text);
 	return rc;
 }
 
@@ -154,8 +169,11 @@ static int run(const struct command_call *call, struct error *err)
 		output_string(result.summary);
 		output_text("report: %s\n", result.report_path);
 		output_json(result.verdict);
-		rc = result.outcome;
 	}
+	if (rc != -ERR_USAGE)
+		rc = tell(&result, rc, err);
+	if (rc == 0)
+		rc = result.outcome;
 	test_migration_result_release(&result);
 	return rc;
 }
@@ -171,6 +189,8 @@ const struct command cmd_test_migration = {
 		"migration on "
 		"one of them in the middle, removes the clones, and judges from the difference. Without a migration it "
 		"compares the source with itself, which must come out clear.\n\n"
+		"--notify posts the verdict to a webhook, or that there is none, and why; what goes wrong with that is "
+		"a warning unless --notify-required is given.\n\n"
 		"The exit code is the verdict: 0 clear, 1 hurts, 2 cannot tell, 3 invalid run. The run folder keeps "
 		"everything that compare and report need, and no literal of a statement.",
 	.examples =
