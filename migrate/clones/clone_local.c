@@ -60,6 +60,8 @@ static int local_open(const struct clone_request *request, struct clone_set *set
 	if (rc == 0)
 		rc = clone_source_open(source, request, err);
 	if (rc == 0)
+		rc = clone_recovery_check_source(source, request, err);
+	if (rc == 0)
 		rc = choose_folders(request, set, err);
 	for (size_t i = 0; i < set->count && rc == 0 && source->uid != (uid_t)-1; i++)
 		set->records[i].run_uid = source->uid;
@@ -177,6 +179,8 @@ static int local_create(const struct clone_request *request, struct clone_set *s
 		say(request, "starting the clones");
 		rc = start_servers(source, request, set, err);
 	}
+	if (rc == 0)
+		rc = clone_recovery_verify(request, set, err);
 	if (rc == 0 && request->cold_cache)
 		rc = cool_down(source, request, set, err);
 	clone_source_release(source); /* its connection, above all */

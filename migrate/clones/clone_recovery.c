@@ -5,6 +5,7 @@
 #include "clone_server.h"
 #include "mem.h"
 #include "pg_conn.h"
+#include "process.h"
 #include "stop_flag.h"
 #include "strbuf.h"
 
@@ -96,19 +97,21 @@ static int write_configuration(const struct clone_source *source, const struct c
 	char *own = archive ? archive_command(archive) : NULL;
 	add_quoted(&text, "restore_command", own ? own : request->restore_command);
 	free(own);
-	if (request->point_in_time_wall_ns) {
-		char time[RFC3339_MAX];
-		clock_format_rfc3339(request->point_in_time_wall_ns, time);
-		add_quoted(&text, "recovery_target_time", time);
-	} else {
-		strbuf_add_str(&text, "recovery_target_time = ''\n");
-	}
 	strbuf_add_str(&text, "recovery_target = ''\nrecovery_target_lsn = ''\nrecovery_target_name = ''\n"
 			      "recovery_target_xid = ''\nrecovery_target_inclusive = on\n"
 			      "recovery_target_action = 'promote'\nrecovery_target_timeline = 'latest'\n"
 			      "recovery_min_apply_delay = 0\nhot_standby = off\nlog_filename = 'recovery.log'\n"
-			      "log_timezone = 'UTC'\ntimezone = 'UTC'\n"
+			      "timezone = 'UTC'\n"
 			      "archive_cleanup_command = ''\nrecovery_end_command = ''\n");
+	/* Last: a word on any other target, even that there is none, is taken for a second one. */
+	if (request->point_in_time_wall_ns) {
+		char time[RFC3339_MAX];
+		clock_format_rfc3339(request->point_in_time_wall_ns, time);
+		(void)snprintf(strchr(time, 'Z'), 4, "+00"); /* names of zones, "Z" too, are not known this early */
+		add_quoted(&text, "recovery_target_time", time);
+	} else {
+		strbuf_add_str(&text, "recovery_target_time = ''\n");
+	}
 	int rc = text.overflow ? error_set(err, ERR_USAGE, "the restore command is too long")
 			       : clone_server_save(source, clone, CONF_NAME, text.data, text.len, err);
 	strbuf_release(&text);
@@ -173,13 +176,14 @@ static char *time_behind(const char *log, const char *words)
 	return time;
 }
 
-/* When the base backup began, by its backup_label (renamed once it was read); NULL for none. To be freed. */
-static char *backup_start(const struct clone *clone)
+/* When the base backup began, by the label in its data directory, as written there; NULL for none. To be freed. */
+static char *backup_start(const char *data)
 {
+	/* Renamed once a server has read it. */
 	static const char *const names[] = {"backup_label", "backup_label.old"};
 	char line[512], *start = NULL;
 	for (size_t i = 0; i < 2 && !start; i++) {
-		char *path = mem_printf("%s/data/%s", clone->folder, names[i]);
+		char *path = mem_printf("%s/%s", data, names[i]);
 		FILE *file = fopen(path, "re");
 		while (file && fgets(line, sizeof(line), file)) {
 			line[strcspn(line, "\n")] = '\0';
@@ -191,6 +195,105 @@ static char *backup_start(const struct clone *clone)
 		free(path);
 	}
 	return start;
+}
+
+/* Of a broken-down time in UTC; 0 when text does not match. *rest is what follows it. */
+static int64_t read_utc(const char *text, const char *format, const char **rest)
+{
+	struct tm tm = {0};
+	*rest = strptime(text, format, &tm);
+	return *rest ? (int64_t)timegm(&tm) * NS_PER_S : 0;
+}
+
+static int begun_too_late(const char *start, const struct clone_request *request, struct error *err)
+{
+	char target[RFC3339_MAX];
+	clock_format_rfc3339(request->point_in_time_wall_ns, target);
+	return error_set(err, ERR_DATA,
+			 "the base backup is of %s, and not older than %s; clones as of then need an "
+			 "older one",
+			 start, target);
+}
+
+/* Both times are cut to a second: what is not surely older is refused. */
+static bool is_older(int64_t start_wall_ns, const struct clone_request *request)
+{
+	return start_wall_ns + NS_PER_S <= request->point_in_time_wall_ns;
+}
+
+/* A data directory without a label is as old as its last checkpoint (pg_controldata). */
+static int check_control_file(const struct clone_source *source, const struct clone_request *request, struct error *err)
+{
+	static const char label[] = "Time of latest checkpoint:";
+	struct strbuf said;
+	struct process_options options = PROCESS_OPTIONS_INIT;
+	char *program = clone_source_program(source, "pg_controldata");
+	int code = 0;
+	strbuf_init(&said, CONF_MAX);
+	options.argv = (const char *const[]){program, "-D", source->folder, NULL};
+	options.environment = (const char *const[]){"LC_ALL=C", "TZ=UTC", NULL};
+	int rc = process_run(&options, NULL, &said, &code, err);
+	char *line = rc == 0 && code == 0 ? strstr(said.data, label) : NULL;
+	if (line) {
+		const char *rest;
+		line += sizeof(label) - 1;
+		line += strspn(line, " ");
+		line[strcspn(line, "\n")] = '\0';
+		int64_t start_ns = read_utc(line, "%a %b %d %H:%M:%S %Y", &rest);
+		if (rest && !is_older(start_ns, request))
+			rc = begun_too_late(line, request, err);
+	}
+	strbuf_release(&said);
+	free(program);
+	return rc;
+}
+
+int clone_recovery_check_source(const struct clone_source *source, const struct clone_request *request,
+				struct error *err)
+{
+	int rc = 0;
+	const char *rest;
+	if (!clone_recovery_is_wanted(request) || !request->point_in_time_wall_ns)
+		return 0;
+	char *start = backup_start(source->folder);
+	if (!start)
+		return check_control_file(source, request, err);
+	int64_t start_ns = read_utc(start, "%Y-%m-%d %H:%M:%S", &rest);
+	bool is_utc = rest && (strcmp(rest, " UTC") == 0 || strcmp(rest, " GMT") == 0);
+	if (is_utc && !is_older(start_ns, request))
+		rc = begun_too_late(start, request, err);
+	free(start);
+	return rc;
+}
+
+int clone_recovery_verify(const struct clone_request *request, const struct clone_set *set, struct error *err)
+{
+	const char *rest;
+	char *answer = NULL;
+	PGconn *conn = NULL;
+	if (!clone_recovery_is_wanted(request) || !request->point_in_time_wall_ns)
+		return 0;
+	char *data = mem_printf("%s/data", set->clones[0].folder), *start = backup_start(data);
+	free(data);
+	if (!start)
+		return 0;
+	int rc = 0;
+	/* It is in the source's log_timezone (do_pg_backup_start()), which the clone has from its configuration. */
+	if (read_utc(start, "%Y-%m-%d %H:%M:%S", &rest) && rest == start + 19) {
+		char *sql = mem_printf("SELECT extract(epoch FROM timestamp '%.19s' AT TIME ZONE"
+				       " current_setting('log_timezone'))::bigint",
+				       start);
+		rc = pg_conn_open(set->clones[0].url, PG_CONN_APPLICATION, &conn, err);
+		if (rc == 0)
+			rc = pg_conn_value(conn, sql, "asking for the backup's time", &answer, err);
+		free(sql);
+		PQfinish(conn);
+	}
+	if (rc == 0 && answer && !is_older(strtoll(answer, NULL, 10) * NS_PER_S, request))
+		rc = begun_too_late(start, request, err);
+	free(answer);
+	free(start);
+	return rc;
 }
 
 static int archive_too_short(const char *log, const char *target, struct error *err)
@@ -209,7 +312,8 @@ static int explain(const struct clone *clone, const char *log, const char *targe
 	if (strstr(log, "recovery ended before configured recovery target was reached"))
 		return archive_too_short(log, target, err);
 	if (strstr(log, "requested recovery stop point is before consistent recovery point")) {
-		char *start = backup_start(clone);
+		char *data = mem_printf("%s/data", clone->folder), *start = backup_start(data);
+		free(data);
 		int rc = error_set(err, ERR_DATA,
 				   "the base backup%s%s ended after %s; clones as of then need an older one",
 				   start ? ", begun at " : "", start ? start : "", target);

@@ -16,10 +16,21 @@
 int clone_recovery_check(const struct clone_request *request, struct error *err);
 bool clone_recovery_is_wanted(const struct clone_request *request);
 /*
+ * Before anything is copied: ERR_DATA for a target before the backup's beginning, which PostgreSQL itself does not
+ * notice when the first transaction of the archive is beyond both.
+ */
+int clone_recovery_check_source(const struct clone_source *source, const struct clone_request *request,
+				struct error *err);
+/*
  * The first clone's data directory is there and configured; afterwards it is recovered, promoted and cleanly shut down.
  * ERR_DATA when the target lies before the backup's end or after the archive's, with the times.
  */
 int clone_recovery_run(const struct clone_source *source, const struct clone_request *request, struct clone_set *set,
 		       struct error *err);
+/*
+ * With the first clone up: the check of clone_recovery_check_source() where only a server knows the time zone that the
+ * backup's label is written in.
+ */
+int clone_recovery_verify(const struct clone_request *request, const struct clone_set *set, struct error *err);
 
 #endif
