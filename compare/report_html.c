@@ -24,6 +24,7 @@ static const struct report_section sections[] = {
 	{"who", "Who is hurt", report_add_who},
 	{"migration", "Migration", report_add_migration},
 	{"data", "Data", report_add_data},
+	{"health", "Health of the servers", report_add_health},
 	{"fidelity", "Fidelity of the replay", report_add_fidelity},
 	{"windows", "Windows", report_add_windows},
 	{"environment", "Environment", report_add_environment},
@@ -33,6 +34,9 @@ static const struct report_section sections[] = {
 	{"council", "Council decision", report_add_council},
 };
 #define SECTIONS (sizeof(sections) / sizeof(*sections))
+
+/* Of the title; the whole id is where it is signed for. */
+#define COMMIT_SHOWN 12
 
 /* Room kept for what comes behind a section, and behind the last: one that would leave less is said to be too long. */
 #define ROOM_BEHIND ((size_t)64 * 1024)
@@ -66,7 +70,7 @@ static void add_title(const json_t *document, struct strbuf *out)
 	}
 	if (*commit) {
 		strbuf_add_str(out, ", commit ");
-		html_add_cut(out, commit, REPORT_CELL_MAX);
+		html_add_cut(out, commit, COMMIT_SHOWN);
 	}
 	strbuf_add_str(out, "</h1></header>");
 }

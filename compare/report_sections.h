@@ -30,6 +30,8 @@ void report_add_queries(const json_t *document, struct strbuf *out);
 void report_add_undecided(const json_t *document, struct strbuf *out);
 /* report_migration.c */
 void report_add_migration(const json_t *document, struct strbuf *out);
+/* report_health.c */
+void report_add_health(const json_t *document, struct strbuf *out);
 /* report_run.c */
 void report_add_data(const json_t *document, struct strbuf *out);
 void report_add_fidelity(const json_t *document, struct strbuf *out);
