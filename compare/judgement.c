@@ -90,6 +90,8 @@ int judgement_run(struct judgement *j, const char *run_dir, const struct judge_o
 	j->thresholds = options && options->thresholds ? options->thresholds : &j->defaults;
 	j->strict = options && options->strict;
 	int rc = run_data_open(run_dir, &j->data, err);
+	if (rc == 0)
+		rc = check_judge_load(&j->checks, run_dir, err);
 	if (rc < 0)
 		return rc;
 	j->touched = touched_new(&j->data.ledger);
@@ -110,6 +112,7 @@ void judgement_release(struct judgement *j)
 	free(j->invalid);
 	free(j->blind);
 	free(j->reason);
+	check_judge_release(&j->checks);
 	timeline_free(j->timeline);
 	health_judge_free(j->health);
 	client_tally_free(j->clients);

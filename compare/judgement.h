@@ -5,6 +5,7 @@
 #ifndef JUDGEMENT_H
 #define JUDGEMENT_H
 
+#include "check_judge.h"
 #include "client_tally.h"
 #include "error_judge.h"
 #include "fidelity.h"
@@ -40,6 +41,7 @@ struct judgement {
 	struct fidelity fidelity;
 	struct timeline *timeline;
 	struct health_judge *health;
+	struct check_judge checks;
 	struct thresholds defaults;
 	const struct thresholds *thresholds;
 	bool strict;
@@ -60,6 +62,9 @@ struct rule_result *judgement_add_rule(struct judgement *j, const char *name, co
 /* judgement_health.c: limits on the servers' health, and why one that fails a run could not be looked at (or NULL). */
 void judgement_apply_health_rules(struct judgement *j);
 char *judgement_health_blindness(const struct judgement *j);
+/* judgement_checks.c: a rollback and data that were checked beside the replay. */
+void judgement_apply_check_rules(struct judgement *j);
+void judgement_add_data_checks(const struct judgement *j, json_t *list);
 /* The rules, then outcome and reason. */
 void judgement_apply_rules(struct judgement *j);
 void judgement_decide(struct judgement *j);

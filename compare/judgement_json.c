@@ -116,7 +116,10 @@ static json_t *fidelity_json(const struct judgement *j)
 	return object;
 }
 
-/* With --check-results: whether both lanes read the same. It is told, and decides nothing: docs/verdict.md says why. */
+/*
+ * With --check-results: whether both lanes read the same. It is told, and decides nothing: docs/verdict.md says why.
+ * Behind it what the checks beside the replay found.
+ */
 static json_t *data_checks_json(const struct judgement *j)
 {
 	const struct error_rows *rows = error_judge_rows(j->errors);
@@ -125,6 +128,7 @@ static json_t *data_checks_json(const struct judgement *j)
 		(void)json_array_append_new(checks, json_pack("{s:s, s:I, s:I, s:s}", "name", "result_digests",
 							      "compared", (json_int_t)rows->digests, "differing",
 							      (json_int_t)rows->digest_mismatches, "result", "told"));
+	judgement_add_data_checks(j, checks);
 	return checks;
 }
 
@@ -413,6 +417,7 @@ static json_t *untested_json(const struct judgement *j)
 		add_untested(list, "other backends", text);
 	}
 	add_untested_tables(j, list);
+	check_judge_add_untested(&j->checks, list);
 	return list;
 }
 
@@ -468,6 +473,9 @@ json_t *judgement_to_json(const struct judgement *j)
 	set(object, "who", client_tally_to_json(j->clients, CLIENTS_MAX));
 	set(object, "who_total", json_integer((json_int_t)client_tally_count(j->clients)));
 	set(object, "data_checks", data_checks_json(j));
+	set(object, "data_checks_total", json_integer((json_int_t)j->checks.results.data_count));
+	set(object, "rollback", check_judge_rollback_json(&j->checks));
+	set(object, "schema_changes", check_judge_schema_json(&j->checks));
 	set(object, "untested", untested_json(j));
 	set(object, "lanes", json_deep_copy(lanes));
 	set(object, "timeline", timeline_to_json(j->timeline));

@@ -231,6 +231,7 @@ void judgement_apply_rules(struct judgement *j)
 	apply_slow_rule(j);
 	apply_latency_rule(j);
 	judgement_apply_health_rules(j);
+	judgement_apply_check_rules(j);
 	const struct error_rows *rows = error_judge_rows(j->errors);
 	struct rule_result *r =
 		judgement_add_rule(j, "rows.diff", "", j->data.has_migration ? (double)rows->touched : 0);
@@ -377,6 +378,10 @@ static char *clear_reason(const struct judgement *j)
 	if (undecided)
 		strbuf_addf(&text, " (%zu of %zu comparisons of latencies undecided)", undecided, queries);
 	strbuf_add_char(&text, '.');
+	char *praise = check_judge_praise(&j->checks);
+	if (praise)
+		strbuf_addf(&text, " %s", praise);
+	free(praise);
 	return strbuf_detach(&text);
 }
 
@@ -394,6 +399,8 @@ void judgement_decide(struct judgement *j)
 		j->blind = mem_strdup("the migration's ledger is missing");
 	if (j->data.has_migration && !j->blind)
 		j->blind = judgement_health_blindness(j);
+	if (!j->blind)
+		j->blind = check_judge_blindness(&j->checks);
 	if (j->invalid && !failed_on_its_own(j)) {
 		j->outcome = VERDICT_INVALID;
 		j->reason = capitalized(j->invalid);
