@@ -195,35 +195,36 @@ static bool take_error(struct proxy_session *session, const struct wire_message 
 	struct wire_error error;
 	wire_read_error(message->body, message->len, &error);
 	const struct pending *head = head_of(session);
-	bool ours = head && (head->flags & PENDING_OURS), loud = !ours || (head->flags & PENDING_LOUD);
+	bool quiet = head && (head->flags & PENDING_OURS) && !(head->flags & PENDING_LOUD);
 	session->copy_in = false;
-	if (session->asking && ours)
-		proxy_ask_take_error(session->asking, &error);
-	if (loud && session->run.active) {
-		if (session->run.may_rerun && !session->run.done && proxy_trace_wants_bare(session, error.sqlstate)) {
-			session->run.rerun = true;
-			loud = false;
-		} else {
-			note_failure(session, &error);
-		}
+	forget_skipped(session, quiet);
+	if (quiet) {
+		if (session->asking)
+			proxy_ask_take_error(session->asking, &error);
+		return false;
 	}
-	forget_skipped(session, ours && !loud);
+	struct session_run *run = &session->run;
+	run->rerun = run->active && run->may_rerun && !run->done && proxy_trace_wants_bare(session, error.sqlstate);
+	if (run->active && !run->rerun)
+		note_failure(session, &error);
 	run_done(session);
-	return loud;
+	return !run->rerun;
 }
 
 static void take_ready(struct proxy_session *session, const struct wire_message *message)
 {
 	if (message->len == 1)
 		session->status = message->body[0];
-	if (!session_expects_nothing(session))
+	const struct pending *head = head_of(session);
+	if (!head || !(head->flags & PENDING_OURS))
+		run_done(session);
+	if (head)
 		session->pending_first++;
 	session->copy_in = false;
 	if (session_expects_nothing(session))
 		session->unsynced = false;
 	if (session->status == 'I')
 		statement_names_drop_portals(&session->names);
-	run_done(session);
 }
 
 /* CommandComplete, EmptyQueryResponse, PortalSuspended. True when it goes to the tool now. */
@@ -402,6 +403,18 @@ int session_wait(struct proxy_session *session)
 	return 0;
 }
 
+/* Behind the data: with the extended protocol the server says what became of them when it is asked. */
+static void push_copy_answer(struct proxy_session *session)
+{
+	if (session->owed_sync) {
+		uint8_t flags = (uint8_t)(session->owed_sync - 1);
+		session->owed_sync = 0;
+		session_send_sync(session, flags);
+	} else if (session->unsynced) {
+		wire_put_empty(&session->server.out, 'H');
+	}
+}
+
 /* Data of COPY … FROM STDIN, from the tool to the server. */
 static int pass_copy_data(struct proxy_session *session)
 {
@@ -421,11 +434,8 @@ static int pass_copy_data(struct proxy_session *session)
 		if (message.type == 'd')
 			continue;
 		session->copy_in = false; /* CopyDone, CopyFail, or what the server will not like */
-		if (message.last && session->owed_sync) {
-			uint8_t flags = (uint8_t)(session->owed_sync - 1);
-			session->owed_sync = 0;
-			session_send_sync(session, flags);
-		}
+		if (message.last)
+			push_copy_answer(session);
 	}
 	return 0;
 }
@@ -552,6 +562,10 @@ static int next_message(struct proxy_session *session, struct wire_message *mess
 {
 	for (;;) {
 		if (session_take_answers(session))
+			return -1;
+		/* before its first message is taken: the tracer asks the server, which is idle now */
+		if (wire_buffer_len(&session->tool.in.bytes) > 0 && *wire_buffer_at(&session->tool.in.bytes) != 'X' &&
+		    proxy_trace_open(session))
 			return -1;
 		int got = wire_reader_next(&session->tool.in, message);
 		if (got > 0)

@@ -9,10 +9,10 @@
 #include "proxy_session.h"
 #include "statement_tracer.h"
 
-/* How the statement is to be run. -1 when the session is over (the tracer cannot be opened). */
+/* Before anything is sent for the tool, for the server is to be idle. -1, the session over, when it cannot be. */
+int proxy_trace_open(struct proxy_session *session);
+/* How the statement is to be run. -1 when the session is over. */
 int proxy_trace_prepare(struct proxy_session *session, struct span sql, enum statement_manner *manner);
-/* The manner, by the text alone, for a plan. */
-enum statement_manner proxy_trace_manner(const struct proxy_session *session, struct span sql);
 void proxy_trace_start(struct proxy_session *session);
 bool proxy_trace_wants_bare(struct proxy_session *session, const char *sqlstate);
 /* It is over: session->run says how. */
