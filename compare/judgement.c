@@ -26,6 +26,18 @@ static int survey(struct judgement *j, struct error *err)
 	return rc;
 }
 
+/* What earlier runs without a migration say of this workload's noise: fewer than a handful say nothing. */
+static void know_noise(struct judgement *j)
+{
+	const struct noise_floor *noise = &j->data.noise;
+	for (uint32_t f = 0; f < item_index_fingerprint_count(j->data.items); f++) {
+		const struct noise_statement *s =
+			noise_floor_find(noise, item_index_fingerprint(j->data.items, f)->hash);
+		if (s && s->runs >= NOISE_FLOOR_RUNS_MIN)
+			latency_judge_know_noise(j->latency, f, s->log_rms);
+	}
+}
+
 static void start_judges(struct judgement *j)
 {
 	uint32_t fingerprints = item_index_fingerprint_count(j->data.items);
@@ -46,6 +58,7 @@ static void start_judges(struct judgement *j)
 	j->stalls = stall_judge_new(&stalls);
 	j->errors = error_judge_new(&errors);
 	j->latency = latency_judge_new(&j->windows, fingerprints, ratio->fail.set ? ratio->fail.value : 1.25);
+	know_noise(j);
 	j->slow = slow_judge_new(&j->windows, fingerprints, locks_of, j);
 	j->clients = client_tally_new(&j->data);
 	j->timeline = timeline_new(&j->data);

@@ -132,6 +132,42 @@ static json_t *data_checks_json(const struct judgement *j)
 	return checks;
 }
 
+/* What calibrate knows of this workload on this machine; null when it was never asked. */
+static json_t *calibration_json(const struct judgement *j)
+{
+	const struct noise_floor *noise = &j->data.noise;
+	if (noise->runs == 0)
+		return json_null();
+	json_t *object = json_object();
+	set(object, "workload", text_json(noise->workload));
+	set(object, "machine", text_json(noise->machine));
+	set(object, "runs", json_integer(noise->runs));
+	for (int i = 0; i < 4; i++)
+		set(object, verdict_outcome_name((enum verdict_outcome)i), json_integer(noise->outcomes[i]));
+	set(object, "statements", json_integer((json_int_t)noise->count));
+	return object;
+}
+
+/* n runs without an alarm prove with 95 % confidence that the rate is below 1 - 0.05^(1/n). */
+static json_t *alarm_note(const struct judgement *j)
+{
+	const struct noise_floor *noise = &j->data.noise;
+	uint32_t judged = noise->runs - noise->outcomes[VERDICT_INVALID];
+	if (judged == 0)
+		return json_string(
+			"The rate of false alarms is measured on runs without a migration; 0 alarms in 100 such runs "
+			"prove less than 3 % with 95 % confidence, 300 prove less than 1 %.");
+	uint32_t alarms = noise->outcomes[VERDICT_HURTS];
+	char *text =
+		alarms ? mem_printf("%u of %u runs without a migration on this machine were alarms.", alarms, judged)
+		       : mem_printf("None of %u runs without a migration on this machine was an alarm, which proves "
+				    "a rate below %.1f %% with 95 %% confidence.",
+				    judged, 100 * (1 - pow(0.05, 1.0 / judged)));
+	json_t *value = json_string(text);
+	free(text);
+	return value;
+}
+
 static json_t *noise_json(const struct judgement *j)
 {
 	const struct error_rows *rows = error_judge_rows(j->errors);
@@ -150,9 +186,8 @@ static json_t *noise_json(const struct judgement *j)
 		set(waits, "longest_ms", millis(control->longest_ns));
 		set(object, lane == JUDGE_BASELINE ? "lock_waits_baseline" : "lock_waits_not_of_the_migration", waits);
 	}
-	set(object, "alarm_rate_note",
-	    json_string("The rate of false alarms is measured on runs without a migration; 0 alarms in 100 such runs "
-			"prove less than 3 % with 95 % confidence, 300 prove less than 1 %."));
+	set(object, "calibration", calibration_json(j));
+	set(object, "alarm_rate_note", alarm_note(j));
 	return object;
 }
 
@@ -294,6 +329,7 @@ static json_t *query_json(const struct judgement *j, const struct latency_query 
 	set(object, "migrating_p95_ms", number(q->migrating_p95_ms));
 	set(object, "delta_p95_ms", number(q->migrating_p95_ms - q->baseline_p95_ms));
 	set(object, "extra_share", number(q->extra_share));
+	set(object, "margin", number(q->margin));
 	set(object, "blocked_share", number(all ? (double)q->blocked / (double)all : 0));
 	set(object, "slow_query_s", slow ? number(slow->query_s) : json_null());
 	set(object, "smallest_effect", q->smallest_effect > 0 ? number(q->smallest_effect) : json_null());

@@ -39,6 +39,7 @@ struct latency_judge {
 	struct windows windows;
 	uint32_t fingerprints;
 	double margin;
+	double *margins;	     /* by fingerprint: the margin, or what the noise floor makes of it */
 	struct latency_cell **cells; /* [window * fingerprints + fingerprint] */
 	struct block_load *load[WINDOW_COUNT];
 	double total_ns[WINDOW_COUNT]; /* time in statements on the baseline */
@@ -64,6 +65,9 @@ struct latency_judge *latency_judge_new(const struct windows *windows, uint32_t 
 	judge->windows = *windows;
 	judge->fingerprints = fingerprints;
 	judge->margin = margin;
+	judge->margins = mem_zalloc(fingerprints, sizeof(*judge->margins));
+	for (uint32_t f = 0; f < fingerprints; f++)
+		judge->margins[f] = margin;
 	judge->cells = mem_zalloc((size_t)fingerprints * WINDOW_COUNT, sizeof(struct latency_cell *));
 	for (int w = 0; w < WINDOW_COUNT; w++)
 		judge->load[w] = mem_zalloc(windows->of[w].blocks, sizeof(struct block_load));
@@ -79,8 +83,16 @@ void latency_judge_free(struct latency_judge *judge)
 	for (int w = 0; w < WINDOW_COUNT; w++)
 		free(judge->load[w]);
 	free(judge->cells);
+	free(judge->margins);
 	free(judge->queries);
 	free(judge);
+}
+
+void latency_judge_know_noise(struct latency_judge *judge, uint32_t fingerprint, double log_rms)
+{
+	double noise = exp(LATENCY_NOISE_TIMES * log_rms);
+	if (fingerprint < judge->fingerprints && noise > judge->margins[fingerprint])
+		judge->margins[fingerprint] = noise;
 }
 
 static struct latency_cell *get_cell(struct latency_judge *judge, enum window_kind window, uint32_t fingerprint)
@@ -185,7 +197,8 @@ static void fill_query(const struct latency_judge *judge, int window, uint32_t f
 		q->ci_low = exp(low);
 		q->ci_high = exp(high);
 	}
-	q->smallest_effect = smallest_effect(d, q->blocks, judge->margin);
+	q->margin = judge->margins[fingerprint];
+	q->smallest_effect = smallest_effect(d, q->blocks, q->margin);
 	q->baseline_p95_ms = quantile_sketch_ms(&cell->sketch[JUDGE_BASELINE], 0.95);
 	q->migrating_p95_ms = quantile_sketch_ms(&cell->sketch[JUDGE_MIGRATING], 0.95);
 	if (judge->total_ns[window] > 0)
@@ -195,7 +208,7 @@ static void fill_query(const struct latency_judge *judge, int window, uint32_t f
 	free(d);
 }
 
-static void judge_query(const struct latency_judge *judge, double sign, struct latency_query *q)
+static void judge_query(double sign, struct latency_query *q)
 {
 	double delta_p95 = sign * (q->migrating_p95_ms - q->baseline_p95_ms);
 	bool matters = delta_p95 >= DELTA_P95_MS || sign * q->extra_share >= EXTRA_SHARE;
@@ -204,8 +217,8 @@ static void judge_query(const struct latency_judge *judge, double sign, struct l
 		q->why = q->n < LATENCY_MIN_EXECUTIONS ? "fewer than 15 executions"
 						       : "too short: fewer than 11 blocks of time with executions";
 	} else if (q->p <= LATENCY_ALPHA) {
-		q->result = q->ci_low > judge->margin && matters ? LATENCY_HURTS : LATENCY_SLOWER;
-	} else if (q->ci_high < judge->margin) {
+		q->result = q->ci_low > q->margin && matters ? LATENCY_HURTS : LATENCY_SLOWER;
+	} else if (q->ci_high < q->margin) {
 		q->result = LATENCY_CLEAR;
 	} else {
 		q->result = LATENCY_CANNOT_TELL;
@@ -241,7 +254,7 @@ static void test_queries(const struct latency_judge *judge, struct latency_query
 		free(dense[i]);
 	}
 	for (size_t i = 0; i < count; i++)
-		judge_query(judge, sign, &queries[i]);
+		judge_query(sign, &queries[i]);
 	free(which);
 	free(scratch);
 	free(p);

@@ -16,6 +16,7 @@
 #define LATENCY_TAU	       0.10  /* a slowdown of less than this is nobody's business */
 #define LATENCY_OFFSET_NS      50000 /* x + 50 us: below that a ratio is about the clock */
 #define LATENCY_MIN_EXECUTIONS 15
+#define LATENCY_NOISE_TIMES    3.0  /* so many times what runs without a migration differ by is noise */
 #define LATENCY_TESTED_MAX     1000 /* fingerprints tested, by their share of the time */
 
 enum latency_result {
@@ -40,6 +41,7 @@ struct latency_query {
 	double baseline_p95_ms;
 	double migrating_p95_ms;
 	double extra_share;	/* time that the difference costs, as a share of the window's time in statements */
+	double margin;		/* that ci_low has to pass to hurt */
 	double smallest_effect; /* the ratio that this run would have seen; 0: none, there are too few blocks */
 	enum latency_result result;
 	const char *why; /* of CANNOT_TELL */
@@ -49,6 +51,11 @@ struct latency_judge;
 /* margin: the ratio that the interval's lower end has to pass to hurt (latency.ratio's fail level). */
 struct latency_judge *latency_judge_new(const struct windows *windows, uint32_t fingerprints, double margin);
 void latency_judge_free(struct latency_judge *judge);
+/*
+ * Runs without a migration (noise_floor.h) saw this statement's lanes apart by log_rms: its margin is at least
+ * LATENCY_NOISE_TIMES that. Before the first pair.
+ */
+void latency_judge_know_noise(struct latency_judge *judge, uint32_t fingerprint, double log_rms);
 void latency_judge_add(struct latency_judge *judge, const struct pair *pair, enum window_kind window,
 		       int64_t lock_caused_ns);
 void latency_judge_finish(struct latency_judge *judge);

@@ -114,6 +114,14 @@ static void load_locks(struct run_data *data)
 	}
 }
 
+static int load_noise(struct run_data *data, struct error *err)
+{
+	char *path = run_dir_path(data->dir, NOISE_FLOOR_FILE);
+	int rc = access(path, F_OK) == 0 ? noise_floor_load(path, &data->noise, err) : 0;
+	free(path);
+	return rc;
+}
+
 static int compare_sessions(const void *a, const void *b)
 {
 	const struct run_session *x = a;
@@ -164,6 +172,8 @@ int run_data_open(const char *dir, struct run_data *data, struct error *err)
 	if (rc == 0)
 		rc = load_ledger(data, err);
 	if (rc == 0)
+		rc = load_noise(data, err);
+	if (rc == 0)
 		load_locks(data);
 	if (rc == 0 && data->end_ns < 0)
 		rc = error_set(err, ERR_DATA, "%s/%s: end_s is missing", dir, RUN_FILE_RUN);
@@ -180,6 +190,7 @@ void run_data_release(struct run_data *data)
 	}
 	item_index_free(data->items);
 	ledger_release(&data->ledger);
+	noise_floor_release(&data->noise);
 	json_decref(data->run);
 	free(data->dir);
 	memset(data, 0, sizeof(*data));

@@ -10,6 +10,7 @@
 #include "item_index.h"
 #include "ledger.h"
 #include "lock_log.h"
+#include "noise_floor.h"
 #include "run_log.h"
 
 #include <jansson.h>
@@ -36,8 +37,9 @@ struct run_data {
 	size_t session_count[JUDGE_LANES];
 	struct ledger ledger;
 	bool has_ledger;
-	bool has_migration;    /* a migration began */
-	bool wanted_migration; /* one was asked for */
+	struct noise_floor noise; /* of earlier runs without a migration; runs 0: there were none */
+	bool has_migration;	  /* a migration began */
+	bool wanted_migration;	  /* one was asked for */
 	bool complete;
 	bool interrupted;
 	int64_t end_ns;		    /* of the run; times count from its start */

@@ -3,7 +3,7 @@
 # Sourced by demo.sh and test.sh.
 
 packages_build="build-essential cmake ninja-build pkg-config libpq-dev libevent-dev libjansson-dev libinih-dev
-	uthash-dev libxxhash-dev zlib1g-dev libdeflate-dev libpg-query-dev libcurl4-openssl-dev libssl-dev
+	uthash-dev libxxhash-dev zlib1g-dev libdeflate-dev libpg-query-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev
 	libcmocka-dev"
 # Server, client programs and pgbench, unless some version of them is there.
 packages_run=postgresql

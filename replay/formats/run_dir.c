@@ -7,6 +7,7 @@
 #include "ledger.h"
 #include "lock_log.h"
 #include "mem.h"
+#include "noise_floor.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,6 +31,7 @@ static const char *const run_files[] = {
 	CHECKS_FILE,
 	LOCK_LOG_SERVER_BASELINE,
 	LOCK_LOG_SERVER_MIGRATING,
+	NOISE_FLOOR_FILE,
 	HEALTH_LOG_BASELINE,
 	HEALTH_LOG_MIGRATING,
 };

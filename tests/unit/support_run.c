@@ -290,7 +290,7 @@ void support_run_free(struct support_run *run)
 	static const char *const names[] = {RUN_FILE_RUN,   RUN_FILE_BASELINE, RUN_FILE_MIGRATING, RUN_FILE_VERDICT,
 					    RUN_FILE_HTML,  ITEM_INDEX_FILE,   RUN_FILE_MARKDOWN,  RUN_FILE_JUNIT,
 					    RUN_FILE_SLACK, LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING, LEDGER_FILE,
-					    LOCK_LOG_SERVER_BASELINE, LOCK_LOG_SERVER_MIGRATING};
+					    LOCK_LOG_SERVER_BASELINE, LOCK_LOG_SERVER_MIGRATING, "noise.json"};
 	if (!run)
 		return;
 	for (size_t i = 0; !getenv("SUPPORT_RUN_KEEP") && i < sizeof(names) / sizeof(*names); i++) {
