@@ -3,6 +3,7 @@
  * on the way holds literals, so it lives in a temporary folder that goes when we go, however that happens, unless
  * --keep-replay names a place for it.
  */
+#include "clone_args.h"
 #include "commands.h"
 #include "create_replay.h"
 #include "interrupt.h"
@@ -23,20 +24,14 @@
 static struct rehearsal_args args;
 static struct threshold_args judging;
 static struct notify_args notify;
-static const char *source;
+static struct clone_args clones;
 static const char *replay_file;
 static const char *keep_replay;
 static const char *log_timezone;
 static struct option_list include;
 static struct option_list exclude;
-static const char *clone_folder;
-static const char *pg_bindir;
-static const char *run_as;
 
 static const struct option options[] = {
-	OPT_STRING('s', "source", &source, "URL|FOLDER",
-		   "what to clone: a running PostgreSQL, or a stopped data directory or base backup",
-		   .attributes = OPTION_REQUIRED | OPTION_SECRET),
 	OPT_STRING(0, "replay", &replay_file, "FILE", "replay this file (made by create-replay) instead of logs"),
 	OPT_STRING(0, "keep-replay", &keep_replay, "FILE",
 		   "keep the replay file made from the logs; it holds literals"),
@@ -46,14 +41,11 @@ static const struct option options[] = {
 	REHEARSAL_ARG_ROWS(args),
 	THRESHOLD_ARG_ROWS(judging),
 	NOTIFY_ARG_ROWS(notify),
-	OPT_STRING(0, "clone-folder", &clone_folder, "FOLDER", "where the clones go while they live",
-		   .standard_note = "$TMPDIR, else /var/tmp"),
-	OPT_STRING(0, "pg-bindir", &pg_bindir, "FOLDER", "the PostgreSQL server's programs",
-		   .standard_note = "found by the source's version"),
-	OPT_STRING(0, "run-as", &run_as, "USER", "the user that runs the clones when we are root",
-		   .standard_note = "the source's owner, else postgres"),
+	CLONE_ARG_ROWS(clones),
 	OPT_END,
 };
+
+static bool by_command; /* the clones are the user's scripts' */
 
 static void show_bytes(void *context, int64_t done_bytes, int64_t total_bytes)
 {
@@ -61,16 +53,21 @@ static void show_bytes(void *context, int64_t done_bytes, int64_t total_bytes)
 	output_progress(done_bytes, total_bytes);
 }
 
-/* The host that the logs came from, when it is known: it is never a target. To be freed; NULL for a folder. */
+/*
+ * The host that the logs came from, when it is known: it is never a target. To be freed; NULL for a folder, and for
+ * what only the user's own scripts understand.
+ */
 static char *source_place(struct error *err)
 {
 	struct stat st;
 	struct pg_target target = {0};
-	if (stat(source, &st) == 0)
+	if (!clones.source || stat(clones.source, &st) == 0)
 		return NULL;
 	char *place = NULL;
-	if (pg_target_probe(source, &target, err) == 0)
+	if (pg_target_probe(clones.source, &target, err) == 0)
 		place = mem_printf("%s:%s", target.host, target.port);
+	else if (by_command)
+		error_clear(err);
 	pg_target_release(&target);
 	return place;
 }
@@ -104,18 +101,22 @@ static int test(const char *path, const struct migration_plan *plan, struct test
 		const struct command_call *call, struct error *err)
 {
 	struct thresholds thresholds;
+	struct clone_request request;
 	struct test_migration_options test_options = {
 		.rehearsal = {.replay_path = path, .way = &plan->way},
-		.source = source,
-		.clone_folder = clone_folder,
-		.pg_bindir = pg_bindir,
-		.run_as = run_as,
+		.clones = &request,
+		.source = clones.source,
+		.clone_folder = clones.folder,
+		.pg_bindir = clones.pg_bindir,
+		.run_as = clones.run_as,
 		.thresholds = &thresholds,
 		.strict = judging.strict,
 	};
 	int rc = threshold_args_load(&judging, call->config, &thresholds, err);
 	if (rc == 0)
 		rc = rehearsal_args_apply(&args, &test_options.rehearsal, err);
+	if (rc == 0)
+		rc = clone_args_apply(&clones, call->config, path, &request, &test_options.provider, err);
 	if (rc == 0)
 		rc = test_migration_run(&test_options, result, err);
 	thresholds_release(&thresholds);
@@ -125,13 +126,17 @@ static int test(const char *path, const struct migration_plan *plan, struct test
 /* What can be known to be wrong before any work. */
 static int check_call(const struct command_call *call, struct migration_plan *plan, struct error *err)
 {
-	if (notify_check(&notify, err) < 0)
-		return -err->code;
 	if (replay_file && call->argument_count > 0)
 		return error_set(err, ERR_USAGE, "give logs, or --replay FILE, not both");
 	if (!replay_file && call->argument_count == 0)
 		return error_set(err, ERR_USAGE, "LOG… is missing (or --replay FILE); see --help");
-	int rc = migration_plan_load(plan, &args.migration, err);
+	int rc = notify_check(&notify, err);
+	if (rc)
+		return rc;
+	rc = clone_args_check(&clones, call->config, &by_command, err);
+	if (rc)
+		return rc;
+	rc = migration_plan_load(plan, &args.migration, err);
 	return rc;
 }
 
@@ -152,6 +157,7 @@ static int run(const struct command_call *call, struct error *err)
 	struct scratch_folder folder = {0};
 	char *file = NULL;
 	const char *path = replay_file ? replay_file : keep_replay;
+	clone_args_use_state_dir(clones.state_dir);
 	int rc = check_call(call, &plan, err);
 	if (rc == 0 && !path) {
 		rc = scratch_folder_init(&folder, "replay", err);
@@ -189,6 +195,10 @@ const struct command cmd_test_migration = {
 		"migration on "
 		"one of them in the middle, removes the clones, and judges from the difference. Without a migration it "
 		"compares the source with itself, which must come out clear.\n\n"
+		"A base backup with --wal-archive is rolled forward to the moment of the replay's first item, so that "
+		"the "
+		"clones hold what the recorded statements saw. The clones can also be made by commands of your own "
+		"(--clone-create, --clone-destroy; docs/clones.md).\n\n"
 		"--notify posts the verdict to a webhook, or that there is none, and why; what goes wrong with that is "
 		"a warning unless --notify-required is given.\n\n"
 		"The exit code is the verdict: 0 clear, 1 hurts, 2 cannot tell, 3 invalid run. The run folder keeps "

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "clone.h"
+#include "clone_args.h"
 #include "lock_log.h"
 #include "log_zone.h"
 #include "mem.h"
@@ -18,15 +19,6 @@
 
 static const char *const lanes[] = {"baseline", "migrating"};
 
-static void show_clone_step(void *context, const char *what, double share)
-{
-	const char **last = context;
-	if (share > 0 && *last && strcmp(*last, what) == 0)
-		return;
-	*last = what;
-	output_message("  %s", what);
-}
-
 static int make_clones(const struct test_migration_options *options, struct clone_set **clones, struct error *err)
 {
 	const char *last_step = NULL;
@@ -34,19 +26,18 @@ static int make_clones(const struct test_migration_options *options, struct clon
 	char *name = options->clone_name ? mem_strdup(options->clone_name)
 					 : mem_printf("test-%ld-%llx", (long)getpid(),
 						      (unsigned long long)(clock_wall_ns() / NS_PER_MS) & 0xffffffULL);
-	struct clone_request request = {
-		.name = name,
-		.source = options->source,
-		.lanes = lanes,
-		.lane_count = 2,
-		.folder = options->clone_folder,
-		.pg_bindir = options->pg_bindir,
-		.run_as = options->run_as,
-		.cancelled = options->rehearsal.cancelled,
-		.progress = show_clone_step,
-		.progress_context = &last_step,
-	};
-	int rc = clone_set_create(&clone_local, &request, clones, err);
+	struct clone_request request = options->clones ? *options->clones : (struct clone_request){0};
+	request.name = name;
+	request.source = options->source;
+	request.lanes = lanes;
+	request.lane_count = 2;
+	request.folder = options->clone_folder;
+	request.pg_bindir = options->pg_bindir;
+	request.run_as = options->run_as;
+	request.cancelled = options->rehearsal.cancelled;
+	request.progress = clone_args_show_step;
+	request.progress_context = &last_step;
+	int rc = clone_set_create(options->provider ? options->provider : &clone_local, &request, clones, err);
 	free(name);
 	return rc;
 }
@@ -82,6 +73,10 @@ static int rehearse(const struct test_migration_options *options, const struct c
 	struct rehearsal_options rehearsal = options->rehearsal;
 	rehearsal.baseline_url = clone_set_find(clones, lanes[0])->url;
 	rehearsal.migrating_url = clone_set_find(clones, lanes[1])->url;
+	/* What the user's own scripts made is a clone by their word; that it is not the source was looked at. */
+	rehearsal.known_clone = options->provider == &clone_command;
+	json_t *made = clone_set_describe(clones);
+	rehearsal.clones = made;
 	output_progress_begin("replaying", "items", 1);
 	int rc = rehearsal_run(&rehearsal, &run, err);
 	output_progress_end();
@@ -89,6 +84,7 @@ static int rehearse(const struct test_migration_options *options, const struct c
 		rehearsal_print_lanes(run);
 		read_server_logs(options, clones, run);
 	}
+	json_decref(made);
 	json_decref(run);
 	return rc;
 }

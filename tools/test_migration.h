@@ -5,6 +5,7 @@
 #ifndef TEST_MIGRATION_H
 #define TEST_MIGRATION_H
 
+#include "clone.h"
 #include "error.h"
 #include "rehearsal.h"
 #include "thresholds.h"
@@ -18,13 +19,15 @@ struct test_migration_options {
 	/* What of rehearsal.h holds for the caller: the replay file, the run folder, the migration, times, timeouts,
 	 * cancelled. The clones' URLs are filled in here. */
 	struct rehearsal_options rehearsal;
-	const char *source;		     /* URL of a running server, or a stopped data directory or base backup */
-	const char *clone_folder;	     /* NULL: $TMPDIR, else /var/tmp */
-	const char *pg_bindir;		     /* NULL: found by the source's version */
-	const char *run_as;		     /* NULL: the source's owner, else postgres */
-	const char *clone_name;		     /* NULL: made up */
-	const struct thresholds *thresholds; /* NULL: the defaults */
-	bool strict;			     /* verdict.h */
+	const char *source;		       /* URL of a running server, or a stopped data directory or base backup */
+	const char *clone_folder;	       /* NULL: $TMPDIR, else /var/tmp */
+	const char *pg_bindir;		       /* NULL: found by the source's version */
+	const char *run_as;		       /* NULL: the source's owner, else postgres */
+	const char *clone_name;		       /* NULL: made up */
+	const struct clone_request *clones;    /* how they are to be, beside the above; may be NULL */
+	const struct clone_provider *provider; /* NULL: local */
+	const struct thresholds *thresholds;   /* NULL: the defaults */
+	bool strict;			       /* verdict.h */
 };
 
 struct test_migration_result {
