@@ -29,6 +29,7 @@ const struct command *const commands[] = {
 	&cmd_list_snapshots,
 	&cmd_destroy_snapshot,
 	&cmd_cleanup,
+	&cmd_migrate,
 	&cmd_demo,
 	&cmd_help,
 	&cmd_version,

@@ -39,15 +39,22 @@ static int check_statement(const struct workflow_meta *meta, const struct migrat
 	return 0;
 }
 
-static int check_down(const struct workflow_migration *migration, struct error *err)
+/* A file that ends inside a transaction of its own would have it rolled back, and pass for done. */
+static int check_file(const struct workflow_meta *meta, const struct migration *sql, struct error *err)
 {
-	for (size_t i = 0; i < migration->down.statement_count; i++) {
-		const struct migration_statement *statement = &migration->down.statements[i];
-		int rc = check_statement(&migration->meta, statement, workflow_sql_look(statement->sql), err);
+	const struct migration_statement *open = NULL;
+	for (size_t i = 0; i < sql->statement_count; i++) {
+		const struct migration_statement *statement = &sql->statements[i];
+		unsigned kind = workflow_sql_look(statement->sql);
+		int rc = check_statement(meta, statement, kind, err);
 		if (rc)
 			return rc;
+		if (kind & WORKFLOW_SQL_TRANSACTION)
+			open = kind & WORKFLOW_SQL_BEGIN ? statement : NULL;
 	}
-	return 0;
+	return open ? error_set(err, ERR_DATA, "%s:%u: the transaction that begins here is not ended", open->file,
+				open->line)
+		    : 0;
 }
 
 /* The first statements of some kind. */
@@ -87,12 +94,14 @@ static void note_way_back(struct workflow_folder *folder, const struct workflow_
 int workflow_check_migration(struct workflow_folder *folder, struct workflow_migration *migration, struct error *err)
 {
 	struct firsts first = {0};
+	int rc = check_file(&migration->meta, &migration->up, err);
+	if (rc == 0)
+		rc = check_file(&migration->meta, &migration->down, err);
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < migration->up.statement_count; i++) {
 		const struct migration_statement *statement = &migration->up.statements[i];
 		unsigned kind = workflow_sql_look(statement->sql);
-		int rc = check_statement(&migration->meta, statement, kind, err);
-		if (rc)
-			return rc;
 		if ((kind & WORKFLOW_SQL_DATA) && !first.data)
 			first.data = statement;
 		if ((kind & WORKFLOW_SQL_DDL) && !first.ddl)
@@ -104,5 +113,5 @@ int workflow_check_migration(struct workflow_folder *folder, struct workflow_mig
 	migration->amends_data = first.data != NULL;
 	note_data(folder, migration, &first);
 	note_way_back(folder, migration);
-	return check_down(migration, err);
+	return 0;
 }

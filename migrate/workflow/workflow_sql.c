@@ -1,5 +1,6 @@
 /*
- * What kind of statement it is: see workflow_sql.h.
+ * What kind of statement it is: see workflow_sql.h. What the tracer tells from the text (measure/statement_shape.h) is
+ * taken from there.
  *
  * Source of what cannot run inside a transaction: calls of PreventInTransactionBlock() as the PostgreSQL manual's pages
  * of the commands describe them.
@@ -7,6 +8,7 @@
 #include "workflow_sql.h"
 
 #include "sql_lexer.h"
+#include "statement_shape.h"
 
 #include <stdbool.h>
 
@@ -58,10 +60,14 @@ static unsigned look_at_transaction(const struct beginning *b)
 {
 	static const char *const ends[] = {"COMMIT", "END", "ABORT", "ROLLBACK", NULL};
 	bool savepoint = word_at(b, 1, "TO") || word_at(b, 2, "TO"); /* ROLLBACK [WORK] TO s */
-	if (word_at(b, 0, "BEGIN") || (word_at(b, 0, "START") && word_at(b, 1, "TRANSACTION")) ||
-	    (word_at(b, 0, "PREPARE") && word_at(b, 1, "TRANSACTION")))
+	if (word_at(b, 0, "BEGIN") || (word_at(b, 0, "START") && word_at(b, 1, "TRANSACTION")))
+		return WORKFLOW_SQL_TRANSACTION | WORKFLOW_SQL_BEGIN;
+	if (word_at(b, 0, "PREPARE") && word_at(b, 1, "TRANSACTION"))
 		return WORKFLOW_SQL_TRANSACTION;
-	return is_one_of(&b->tokens[0], ends) && !savepoint ? WORKFLOW_SQL_TRANSACTION : 0;
+	if (!is_one_of(&b->tokens[0], ends) || savepoint)
+		return 0;
+	bool chain = has_word(b, "CHAIN") && !has_word(b, "NO"); /* COMMIT AND CHAIN */
+	return WORKFLOW_SQL_TRANSACTION | (chain ? WORKFLOW_SQL_BEGIN : 0U);
 }
 
 /* CONCURRENTLY as a key word of these commands; elsewhere it is none. */
@@ -107,25 +113,10 @@ static bool changes_all_rows(struct span sql)
 	}
 }
 
+/* Where a statement of a DO block may begin. */
 static const char *const data_words[] = {"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", NULL};
 static const char *const ddl_words[] = {"CREATE",  "ALTER",  "DROP",	"COMMENT",  "GRANT",	"REVOKE", "REINDEX",
 					"CLUSTER", "IMPORT", "REFRESH", "SECURITY", "REASSIGN", NULL};
-
-/* WITH …: a statement that amends begins behind a parenthesis, as a part of it or as its end. */
-static unsigned look_at_with(struct span sql)
-{
-	struct sql_lexer lexer;
-	struct sql_token before = {.kind = SQL_TOKEN_END};
-	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
-	for (;;) {
-		struct sql_token token = next_token(&lexer);
-		if (token.kind == SQL_TOKEN_END)
-			return 0;
-		if ((is_sign(&before, '(') || is_sign(&before, ')')) && is_one_of(&token, data_words))
-			return WORKFLOW_SQL_DATA;
-		before = token;
-	}
-}
 
 /* A dollar-quoted string's inside, or a quoted one's. */
 static struct span string_body(struct span text)
@@ -185,6 +176,23 @@ static unsigned look_at_set(const struct beginning *b)
 	return word_at(b, at, "ROLE") || word_at(b, at, "SESSION") ? WORKFLOW_SQL_ROLE : 0;
 }
 
+/* What is not known of functions is not needed here. */
+static bool is_no_user_function(const void *context, struct span name)
+{
+	(void)context;
+	(void)name;
+	return false;
+}
+
+/* The ledger's kinds, but that statistics and free space are no change of the schema. */
+static unsigned look_at_kind(const struct beginning *b, enum ledger_kind kind)
+{
+	static const char *const upkeep[] = {"ANALYZE", "ANALYSE", "VACUUM", NULL};
+	if (kind == LEDGER_KIND_DATA)
+		return WORKFLOW_SQL_DATA;
+	return kind == LEDGER_KIND_DDL && !is_one_of(&b->tokens[0], upkeep) ? WORKFLOW_SQL_DDL : 0;
+}
+
 unsigned workflow_sql_look(struct span sql)
 {
 	struct beginning b;
@@ -192,17 +200,11 @@ unsigned workflow_sql_look(struct span sql)
 	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
 	for (size_t i = 0; i < WORDS_MAX; i++)
 		b.tokens[i] = next_token(&lexer);
-	unsigned kind = look_at_transaction(&b) | look_at_concurrently(&b) | look_at_outside(&b);
-	if (is_one_of(&b.tokens[0], data_words))
-		kind |= WORKFLOW_SQL_DATA;
-	if (is_one_of(&b.tokens[0], ddl_words))
-		kind |= WORKFLOW_SQL_DDL;
+	struct statement_shape shape = statement_shape_of(sql, is_no_user_function, NULL);
+	unsigned kind =
+		look_at_kind(&b, shape.kind) | look_at_transaction(&b) | look_at_concurrently(&b) | look_at_outside(&b);
 	if ((word_at(&b, 0, "UPDATE") || word_at(&b, 0, "DELETE")) && changes_all_rows(sql))
 		kind |= WORKFLOW_SQL_ALL_ROWS;
-	if (word_at(&b, 0, "COPY") && has_word(&b, "FROM"))
-		kind |= WORKFLOW_SQL_DATA;
-	if (word_at(&b, 0, "WITH"))
-		kind |= look_at_with(sql);
 	if (word_at(&b, 0, "DO"))
 		kind |= look_at_do(sql);
 	if (word_at(&b, 0, "CALL"))

@@ -193,6 +193,12 @@ static void test_bad_sql(void **state)
 	struct workflow_folder folder;
 	load(&folder);
 	workflow_folder_release(&folder);
+	write_file("712ccb88-t", "meta.json", "{\"id\": \"712ccb88\", \"title\": \"t\", \"transaction\": false}");
+	write_file("712ccb88-t", "up.sql", "BEGIN;\nSELECT 1;\nCOMMIT;\nBEGIN;\nSELECT 2;");
+	expect_error("/712ccb88-t/up.sql:4: the transaction that begins here is not ended");
+	write_file("712ccb88-t", "up.sql", "BEGIN;\nSELECT 1;\nCOMMIT;\nVACUUM;");
+	load(&folder);
+	workflow_folder_release(&folder);
 }
 
 /* B14, and a way back that is missing (B13). */
@@ -289,7 +295,10 @@ static void test_kinds(void **state)
 		{"SET SESSION AUTHORIZATION x", WORKFLOW_SQL_ROLE},
 		{"SET search_path = x", 0},
 		{"ROLLBACK", WORKFLOW_SQL_TRANSACTION},
-		{"START TRANSACTION READ ONLY", WORKFLOW_SQL_TRANSACTION},
+		{"START TRANSACTION READ ONLY", WORKFLOW_SQL_TRANSACTION | WORKFLOW_SQL_BEGIN},
+		{"COMMIT AND CHAIN", WORKFLOW_SQL_TRANSACTION | WORKFLOW_SQL_BEGIN},
+		{"COMMIT AND NO CHAIN", WORKFLOW_SQL_TRANSACTION},
+		{"VACUUM (ANALYZE) t", WORKFLOW_SQL_OUTSIDE | WORKFLOW_SQL_BY_STEPS},
 		{"PREPARE p AS SELECT 1", 0},
 		{"", 0},
 	};
