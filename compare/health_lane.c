@@ -120,17 +120,15 @@ struct health_stat health_stat_join(const struct health_stat *a, const struct he
 	return both;
 }
 
-/* The window of a sample that stands for (start_ns, end_ns]; WINDOW_COUNT before the run's start. */
+/* The window of a sample that stands for (start_ns, end_ns]. What was before the run's start is its warm-up. */
 static enum window_kind window_of(const struct windows *windows, int64_t start_ns, int64_t end_ns)
 {
 	const struct window *during = &windows->of[WINDOW_DURING];
-	if (end_ns <= 0)
-		return WINDOW_COUNT;
 	if (windows->migration && end_ns >= during->start_ns && start_ns < during->end_ns)
 		return WINDOW_DURING;
 	if (windows->migration && start_ns >= during->end_ns)
 		return WINDOW_AFTER;
-	return end_ns <= windows->of[WINDOW_WARMUP].end_ns ? WINDOW_WARMUP : WINDOW_BEFORE;
+	return end_ns <= 0 || end_ns <= windows->of[WINDOW_WARMUP].end_ns ? WINDOW_WARMUP : WINDOW_BEFORE;
 }
 
 static void add_to_bin(const struct walk *walk, size_t figure, int64_t time_ns, double value)
@@ -162,11 +160,12 @@ static void add_value(struct walk *walk, struct series_state *state, int64_t val
 		if (!sound) /* the first one, or the server was started anew */
 			return;
 		figure = more / weight;
+		if (strcmp(figures[state->figure].unit, "share") == 0)
+			figure = fmin(figure, 1); /* two clocks that are not read in the same moment */
 		total = more;
 	}
 	add_to_bin(walk, state->figure, time_ns, figure);
-	if (window < WINDOW_COUNT)
-		add_to(&walk->lane->of[state->figure][window], figure, total, weight);
+	add_to(&walk->lane->of[state->figure][window], figure, total, weight);
 }
 
 static void note_own_cost(struct walk *walk, const struct health_value *value)
@@ -196,9 +195,9 @@ static void add_sample(struct walk *walk, const struct health_sample *sample)
 		struct series_state *state = &walk->series[value->series];
 		if (state->figure != SIZE_MAX)
 			add_value(walk, state, value->value, sample->time_ns, window);
-		if (state->key != SIZE_MAX && window < WINDOW_COUNT)
+		if (state->key != SIZE_MAX)
 			add_to(&lane->keys[state->key].of[window], (double)value->value, 0, 1);
-		if (value->series == walk->sessions && window < WINDOW_COUNT)
+		if (value->series == walk->sessions)
 			lane->samples[window]++;
 		note_own_cost(walk, value);
 	}

@@ -15,8 +15,15 @@ static struct health_wait *find_wait(struct health_judge *judge, const char *eve
 }
 
 /* How many more sessions than the larger of the two that it is held against; 0 when it did not grow. */
-static double growth_in(const struct health_wait *wait, enum window_kind window)
+static double growth_in(const struct health_judge *judge, const struct health_wait *wait, enum window_kind window)
 {
+	for (int lane = 0; lane < JUDGE_LANES; lane++) {
+		if (judge->lanes[lane].samples[window] < HEALTH_WAIT_SAMPLES ||
+		    judge->lanes[lane].samples[WINDOW_BEFORE] < HEALTH_WAIT_SAMPLES)
+			return 0;
+	}
+	if (2 * wait->of[JUDGE_MIGRATING][window].n < HEALTH_WAIT_SAMPLES)
+		return 0;
 	double now = wait->of[JUDGE_MIGRATING][window].mean;
 	double expected = fmax(wait->of[JUDGE_MIGRATING][WINDOW_BEFORE].mean, wait->of[JUDGE_BASELINE][window].mean);
 	return now - expected >= HEALTH_WAIT_MIN && now >= HEALTH_WAIT_TIMES * expected ? now - expected : 0;
@@ -68,7 +75,7 @@ void health_waits_fill(struct health_judge *judge)
 	bool both = judge->lanes[JUDGE_BASELINE].log && judge->lanes[JUDGE_MIGRATING].log;
 	for (size_t i = 0; both && judge->windows->migration && i < judge->wait_count; i++) {
 		struct health_wait *wait = &judge->waits[i];
-		wait->growth = fmax(growth_in(wait, WINDOW_DURING), growth_in(wait, WINDOW_AFTER));
+		wait->growth = fmax(growth_in(judge, wait, WINDOW_DURING), growth_in(judge, wait, WINDOW_AFTER));
 		wait->grew = wait->growth > 0;
 	}
 	if (judge->wait_count > 1)

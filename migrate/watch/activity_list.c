@@ -61,7 +61,14 @@ static bool goes_on(const struct health_activity *activity, const struct activit
 	    strcmp(activity->relation, row->relation) != 0 || strcmp(activity->command, row->command) != 0 ||
 	    (*activity->index && *row->index && strcmp(activity->index, row->index) != 0))
 		return false;
-	return !last || strcmp(last->name, row->phase) != 0 || row->done >= last->done;
+	if (last && strcmp(last->name, row->phase) == 0)
+		return row->done >= last->done;
+	/* An index build never comes back to a phase, a vacuum does. */
+	for (size_t i = 0; activity->kind == HEALTH_CREATE_INDEX && i < activity->phase_count; i++) {
+		if (strcmp(activity->phases[i].name, row->phase) == 0)
+			return false;
+	}
+	return true;
 }
 
 static struct health_activity *find_open(const struct activity_list *list, const struct activity_row *row)

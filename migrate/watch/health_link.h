@@ -52,6 +52,9 @@ struct health_link {
 	struct health_link_group groups[HEALTH_GROUPS];
 };
 
+/* Everything is due, however recently it was asked: for the last look. */
+void health_link_hurry(struct health_link *link);
+
 enum health_answer {
 	HEALTH_NOT_DUE,
 	HEALTH_ANSWERED,

@@ -101,27 +101,28 @@ static const char checkpoints_sql_17[] = CHECKPOINTS_SQL("num_timed", "num_reque
 	"pg_catalog.concat(CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(" view ".pid) w " \
 	"WHERE w.backend_type = 'autovacuum worker') THEN 'auto' END, '" kind "')"
 
-#define PROGRESS_12                                                                                                   \
-	"SELECT " BY_WORKER("v", "vacuum") ", v.pid, " NAME(                                                          \
-		"v",                                                                                                  \
-		"relid") ", NULL, 'VACUUM', v.phase,"                                                                 \
-			 " CASE WHEN v.phase LIKE 'vacuuming heap%' THEN v.heap_blks_vacuumed ELSE "                  \
-			 "v.heap_blks_scanned END,"                                                                   \
-			 " v.heap_blks_total FROM pg_catalog.pg_stat_progress_vacuum v"                               \
-			 " UNION ALL SELECT 'create_index', i.pid, " NAME("i", "relid") ", " NAME(                    \
-				 "i",                                                                                 \
-				 "index_relid") ", i.command,"                                                        \
-						" i.phase, CASE WHEN i.phase LIKE 'waiting%' THEN i.lockers_done "    \
-						"WHEN i.phase LIKE '%loading tuples%'"                                \
-						" THEN i.tuples_done ELSE i.blocks_done END, CASE WHEN i.phase LIKE " \
-						"'waiting%' THEN i.lockers_total"                                     \
-						" WHEN i.phase LIKE '%loading tuples%' THEN i.tuples_total ELSE "     \
-						"i.blocks_total END"                                                  \
-						" FROM pg_catalog.pg_stat_progress_create_index i"                    \
-						" UNION ALL SELECT 'rewrite', c.pid, " NAME(                          \
-							"c",                                                          \
-							"relid") ", NULL, c.command, c.phase, c.heap_blks_scanned,"   \
-								 " c.heap_blks_total FROM "                           \
+#define PROGRESS_12                                                                                                    \
+	"SELECT " BY_WORKER("v", "vacuum") ", v.pid, " NAME(                                                           \
+		"v",                                                                                                   \
+		"relid") ", NULL, 'VACUUM', v.phase,"                                                                  \
+			 " CASE WHEN v.phase LIKE 'vacuuming heap%' THEN v.heap_blks_vacuumed ELSE "                   \
+			 "v.heap_blks_scanned END,"                                                                    \
+			 " v.heap_blks_total FROM pg_catalog.pg_stat_progress_vacuum v"                                \
+			 " UNION ALL SELECT 'create_index', i.pid, " NAME("i", "relid") ", " NAME(                     \
+				 "i",                                                                                  \
+				 "index_relid") ", i.command,"                                                         \
+						" i.phase, CASE WHEN i.phase LIKE '%sorting%' THEN NULL WHEN i.phase " \
+						"LIKE 'waiting%' THEN i.lockers_done "                                 \
+						"WHEN i.phase LIKE '%loading tuples%'"                                 \
+						" THEN i.tuples_done ELSE i.blocks_done END, CASE WHEN i.phase LIKE "  \
+						"'waiting%' THEN i.lockers_total"                                      \
+						" WHEN i.phase LIKE '%loading tuples%' THEN i.tuples_total ELSE "      \
+						"i.blocks_total END"                                                   \
+						" FROM pg_catalog.pg_stat_progress_create_index i"                     \
+						" UNION ALL SELECT 'rewrite', c.pid, " NAME(                           \
+							"c",                                                           \
+							"relid") ", NULL, c.command, c.phase, c.heap_blks_scanned,"    \
+								 " c.heap_blks_total FROM "                            \
 								 "pg_catalog.pg_stat_progress_cluster c"
 #define PROGRESS_13                                                                                                    \
 	PROGRESS_12                                                                                                    \
@@ -192,6 +193,6 @@ struct health_query health_query_for(enum health_group group, int server_version
 		return (struct health_query){"tables", NS_PER_S, true, false, tables_sql};
 	case HEALTH_GROUP_SIZE:
 	default:
-		return (struct health_query){"size", 10 * NS_PER_S, true, false, size_sql};
+		return (struct health_query){"size", 2 * NS_PER_S, true, false, size_sql};
 	}
 }

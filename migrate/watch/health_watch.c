@@ -320,8 +320,11 @@ static void *watch_main(void *context)
 	}
 	/* A last look; a rate over a moment would only be noise. */
 	int64_t since_ns = clock_mono_ns() - watch->options.t0_ns - watch->last_ns;
-	if (watch->write_error.code == 0 && watch->link.conn && since_ns > watch->options.interval_ns / 2)
+	if (watch->write_error.code == 0 && watch->link.conn && since_ns > watch->options.interval_ns / 2) {
+		health_link_hurry(&watch->link);
+		watch->tree_pace.due_ns = INT64_MIN;
 		take_sample(watch);
+	}
 	return NULL;
 }
 
@@ -373,6 +376,7 @@ int health_watch_start(const struct health_watch_options *options, struct health
 	if (watch->options.interval_ns <= 0)
 		watch->options.interval_ns = DEFAULT_INTERVAL_NS;
 	watch->tree_pace.interval_ns = watch->options.interval_ns;
+	watch->tree_pace.due_ns = INT64_MIN;
 	activity_list_init(&watch->activities);
 	init_wake(watch);
 	double scale = (double)watch->options.interval_ns / (double)DEFAULT_INTERVAL_NS;

@@ -100,7 +100,8 @@ static void test_activities(void **state)
 	(void)state;
 	struct activity_list list;
 	struct activity_row scan = build_row("scanning", 10), more = build_row("scanning", 90),
-			    load = build_row("loading", 5), again = build_row("loading", 1);
+			    load = build_row("loading", 5), again = build_row("loading", 1),
+			    back = build_row("scanning", 95);
 	activity_list_init(&list);
 	sample(&list, 1 * NS_PER_S, NULL);
 	sample(&list, 2 * NS_PER_S, &scan);
@@ -119,6 +120,9 @@ static void test_activities(void **state)
 	assert_int_equal(list.items[1].end_ns, 5 * NS_PER_S);
 	sample(&list, 7 * NS_PER_S, &scan); /* seen again after it was not: another one */
 	assert_int_equal(list.count, 3);
+	sample(&list, 8 * NS_PER_S, &load);
+	sample(&list, 9 * NS_PER_S, &back); /* a build does not go back to a phase */
+	assert_int_equal(list.count, 4);
 	activity_list_release(&list);
 }
 
