@@ -6,6 +6,7 @@
 
 #include "html_text.h"
 #include "out_file.h"
+#include "report_checks.h"
 #include "report_facts.h"
 #include "report_parts.h"
 #include "report_sections.h"
@@ -23,7 +24,8 @@ static const struct report_section sections[] = {
 	{"errors", "Errors", report_add_errors},
 	{"who", "Who is hurt", report_add_who},
 	{"migration", "Migration", report_add_migration},
-	{"data", "Data", report_add_data},
+	{"data", "Results and rows", report_add_data},
+	{"checks", "Rollback, schema and data", report_add_checks},
 	{"health", "Health of the servers", report_add_health},
 	{"fidelity", "Fidelity of the replay", report_add_fidelity},
 	{"windows", "Windows", report_add_windows},

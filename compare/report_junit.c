@@ -50,6 +50,8 @@ static size_t suite_of(const char *rule)
 		{"slow.", SUITE_LATENCY},
 		{"rows.", 3},
 		{"data.", 3},
+		{"rollback.", 3},
+		{"triggers.", 3},
 		{"migration.", 4},
 		{"fidelity.", SUITE_FIDELITY},
 	};

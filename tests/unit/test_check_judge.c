@@ -4,6 +4,7 @@
 
 #include "check_results.h"
 #include "mem.h"
+#include "report_html.h"
 #include "run_dir.h"
 
 #include <setjmp.h>
@@ -254,11 +255,35 @@ static void test_thresholds(void **state)
 	thresholds_release(&thresholds);
 }
 
+/* The page shows what was found, in words, whatever a relation is called. */
+static void test_page(void **state)
+{
+	(void)state;
+	struct strbuf page;
+	struct error err = ERROR_INIT;
+	begin();
+	difference(&results.rollback, CHECK_REMOVED, false, "index", "public.\"<script>\"", "");
+	difference(&results.changes, CHECK_CHANGED, false, "column", "public.orders.total", "type");
+	check_data_add_class(data(CHECK_ROLLBACK, "public.\"a&b\"", "c", "column", 7, 7), "trailing_spaces", 7);
+	struct verdict *verdict = judge(NULL);
+	strbuf_init(&page, REPORT_HTML_MAX);
+	assert_int_equal(report_html_write(verdict, &page, &err), 0);
+	assert_non_null(strstr(page.data, "What the rollback leaves behind"));
+	assert_non_null(strstr(page.data, "&lt;script&gt;"));
+	assert_null(strstr(page.data, "<script"));
+	assert_non_null(strstr(page.data, "a&amp;b"));
+	assert_non_null(strstr(page.data, "7 trailing spaces"));
+	assert_non_null(strstr(page.data, "public.orders.total"));
+	assert_non_null(strstr(page.data, "migration once more"));
+	strbuf_release(&page);
+	verdict_free(verdict);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clean), cmocka_unit_test(test_rollback),	 cmocka_unit_test(test_migration),
-		cmocka_unit_test(test_lanes), cmocka_unit_test(test_thresholds),
+		cmocka_unit_test(test_lanes), cmocka_unit_test(test_thresholds), cmocka_unit_test(test_page),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
