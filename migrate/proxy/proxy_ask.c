@@ -93,13 +93,44 @@ static void put_parse(struct proxy_session *session, const char *name, const cha
 	session_expect(session, 'P', flags);
 }
 
-/* Parse, Bind, Execute and Close under a name of its own; Describe where the rows matter. */
+/* The name under which the server knows it already, or is to keep it; false for what is not worth keeping. */
+static bool keep_prepared(struct proxy_session *session, const char *sql, char *name, size_t size, bool *known)
+{
+	struct proxy_prepared *kept = session->prepared;
+	size_t i = 0;
+	if (strncmp(sql, "SELECT", 6) != 0)
+		return false; /* has no plan, and SAVEPOINT must never fail for being unknown */
+	while (i < session->prepared_count && strcmp(kept[i].sql, sql) != 0)
+		i++;
+	*known = i < session->prepared_count;
+	if (!*known) {
+		if (i == PROXY_PREPARED_MAX)
+			return false;
+		kept[session->prepared_count++] = (struct proxy_prepared){mem_strdup(sql), ++session->own_names};
+	}
+	(void)snprintf(name, size, "rehearse_%u", kept[i].number);
+	return true;
+}
+
+void proxy_ask_forget(struct proxy_session *session)
+{
+	while (session->prepared_count > 0)
+		free(session->prepared[--session->prepared_count].sql);
+}
+
+/*
+ * Parse, Bind, Execute and Close under a name of its own; Describe where the rows matter. What needs planning is
+ * prepared once.
+ */
 static void put_statement(struct proxy_session *session, const char *sql, uint8_t flags, bool describe)
 {
 	struct wire_buffer *out = &session->server.out;
 	char name[40];
-	(void)snprintf(name, sizeof(name), "rehearse_%u", ++session->own_names);
-	put_parse(session, name, sql, flags);
+	bool known = false, kept = describe && keep_prepared(session, sql, name, sizeof(name), &known);
+	if (!kept)
+		(void)snprintf(name, sizeof(name), "rehearse_%u", ++session->own_names);
+	if (!known)
+		put_parse(session, name, sql, flags);
 	size_t mark = wire_begin(out, 'B');
 	wire_put_string(out, name);
 	wire_put_string(out, name);
@@ -109,7 +140,7 @@ static void put_statement(struct proxy_session *session, const char *sql, uint8_
 	wire_end(out, mark);
 	session_expect(session, 'B', flags);
 	static const char closes[] = "DECC"; /* Describe portal, Execute, Close portal, Close statement */
-	for (size_t i = describe ? 0 : 1; i < 4; i++) {
+	for (size_t i = describe ? 0 : 1; i < (kept ? 3 : 4); i++) {
 		mark = wire_begin(out, closes[i]);
 		if (closes[i] != 'E')
 			wire_put_u8(out, i == 3 ? 'S' : 'P');
@@ -140,6 +171,8 @@ int proxy_ask(struct proxy_session *session, const char *const *statements, size
 	session->asking = NULL;
 	if (!over && !asking.failed && !asking.odd && asking.completed == count)
 		return 0;
+	if (asking.failed && strcmp(asking.sqlstate, "26000") == 0)
+		proxy_ask_forget(session); /* the tool had them dropped: next time they are prepared anew */
 	for (size_t i = asking.completed; i < count; i++) { /* described, and not run */
 		PQclear(results[i]);
 		results[i] = NULL;

@@ -27,6 +27,9 @@ void proxy_ask_send(struct proxy_session *session, const char *sql, uint8_t flag
  */
 bool proxy_ask_parses(struct proxy_session *session, const char *script);
 
+/* The tool drops all prepared statements (DISCARD, DEALLOCATE): ours go with them. */
+void proxy_ask_forget(struct proxy_session *session);
+
 /* For the session: an answer to a question. */
 void proxy_ask_take(struct proxy_asking *asking, const struct wire_message *message);
 void proxy_ask_take_error(struct proxy_asking *asking, const struct wire_error *error);

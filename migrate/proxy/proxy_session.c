@@ -36,6 +36,7 @@ void proxy_session_release(struct proxy_session *session)
 	wire_buffer_release(&session->batch);
 	wire_buffer_release(&session->held);
 	statement_names_release(&session->names);
+	proxy_ask_forget(session);
 	free(session->run.message);
 	ledger_release(&session->ledger);
 }

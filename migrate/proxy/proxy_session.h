@@ -83,6 +83,14 @@ enum trace_stage {
 	TRACE_ENDED
 };
 
+/* A question of ours that is asked often, prepared on the tool's backend. */
+struct proxy_prepared {
+	char *sql;
+	unsigned number;
+};
+
+#define PROXY_PREPARED_MAX 16
+
 struct statement_tracer;
 struct proxy_asking;
 
@@ -113,7 +121,9 @@ struct proxy_session {
 	uint8_t owed_sync;  /* a Sync that the server passed over in copy_in; 1 + its flags */
 	bool drop_pieces;   /* the rest of the server's message is not passed on */
 	struct session_run run;
-	unsigned own_names;	     /* counts names of our own statements */
+	unsigned own_names; /* counts names of our own statements */
+	struct proxy_prepared prepared[PROXY_PREPARED_MAX];
+	size_t prepared_count;
 	struct proxy_asking *asking; /* collects the answers to our questions, or NULL */
 
 	enum trace_stage stage;

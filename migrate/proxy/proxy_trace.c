@@ -4,6 +4,8 @@
 #include "clock.h"
 #include "proxy_ask.h"
 
+#include <strings.h>
+
 static int ask(void *context, const char *const *statements, size_t count, PGresult **results, struct error *err)
 {
 	return proxy_ask(context, statements, count, results, err);
@@ -28,6 +30,12 @@ int proxy_trace_open(struct proxy_session *session)
 	return session_fail(session, SESSION_BROKEN, err.text);
 }
 
+/* Is that its first word? Comments in front hide it; then a question fails once. */
+static bool begins_with(struct span sql, const char *word)
+{
+	return sql.len >= strlen(word) && strncasecmp(sql.p, word, strlen(word)) == 0;
+}
+
 /* What the server is doing. */
 static enum traced_state state_of(const struct proxy_session *session)
 {
@@ -40,6 +48,8 @@ int proxy_trace_prepare(struct proxy_session *session, struct span sql, enum sta
 {
 	const struct traced_text text = {.sql = sql};
 	proxy_trace_settle(session);
+	if (begins_with(sql, "DISCARD") || begins_with(sql, "DEALLOCATE"))
+		proxy_ask_forget(session);
 	if (session->shared->statement_no)
 		atomic_fetch_add(session->shared->statement_no, 1);
 	*manner = statement_tracer_prepare(session->tracer, &text, state_of(session));

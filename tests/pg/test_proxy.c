@@ -276,8 +276,14 @@ static void test_what_has_no_name_survives(void **state)
 		expect_ok(PQexecPrepared(conn, "", 1, (const char *const[]){"5"}, NULL, NULL, 0));
 	run(conn, "COMMIT");
 	assert_int_equal(pg_server_number(conn, "SELECT sum(id) FROM unnamed"), 27);
-	assert_int_equal(pg_server_number(conn, "SELECT count(*) FROM pg_prepared_statements WHERE name ~ 'rehearse'"),
-			 0);
+	run(conn, "DISCARD ALL");
+	run(conn, "BEGIN");
+	run(conn, "INSERT INTO unnamed VALUES (1)");
+	run(conn, "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"); /* ours too, and nobody said so */
+	run(conn, "INSERT INTO unnamed VALUES (1)");
+	run(conn, "INSERT INTO unnamed VALUES (1)");
+	run(conn, "COMMIT");
+	assert_int_equal(pg_server_number(conn, "SELECT sum(id) FROM unnamed"), 30);
 	PQfinish(conn);
 }
 
