@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MARK		"rehearse-alembic "
@@ -160,6 +161,9 @@ int alembic_runner_check(const struct alembic_project *project, struct error *er
 	struct tool_process_result result = {0};
 	struct tool_network network = {0};
 	struct error ignored = ERROR_INIT;
+	struct stat st;
+	if (project->directory && (stat(project->directory, &st) != 0 || !S_ISDIR(st.st_mode)))
+		return error_set(err, ERR_DATA, "%s: no such folder", project->directory);
 	char *python = find_python(project);
 	if (!python)
 		return no_python(project, NULL, err);
