@@ -4,9 +4,12 @@
 #include "html_text.h"
 #include "mem.h"
 
+#define NAME_LONG 40
+
 void report_cell_text(struct strbuf *out, const char *text)
 {
-	strbuf_add_str(out, "<td>");
+	/* What is long may be broken anywhere, so that paper is wide enough. */
+	strbuf_add_str(out, strlen(text) > NAME_LONG ? "<td class=\"q\">" : "<td>");
 	html_add_cut(out, text, REPORT_CELL_MAX);
 	strbuf_add_str(out, "</td>");
 }

@@ -127,7 +127,8 @@ static void add_bar_label(struct strbuf *out, const char *sql, const char *mode,
 	size_t sql_len = characters > mode_len + 12 ? characters - mode_len : characters;
 	if (characters < 4)
 		return;
-	strbuf_addf(out, "<text class=\"%s\" x=\"%.1f\" y=\"%.1f\"%s>", inside ? "lbl in" : "lbl",
+	strbuf_addf(out, "<text class=\"%s%s\" x=\"%.1f\" y=\"%.1f\"%s>", inside ? "lbl on-" : "lbl",
+		    inside ? bar_class(mode) : "",
 		    left     ? from - 5
 		    : inside ? from + 6
 			     : from + width + 5,
@@ -264,12 +265,15 @@ static void add_errors(const struct figure *f, struct strbuf *out)
 static void add_table(const struct figure *f, struct strbuf *out)
 {
 	size_t step = (f->bins + TABLE_ROWS - 1) / TABLE_ROWS;
-	strbuf_add_str(out, "<details><summary>The same as a table</summary><div class=\"scroll\"><table><thead><tr>"
-			    "<th scope=\"col\">from</th><th scope=\"col\">statements due</th>"
-			    "<th scope=\"col\">waiting, migrating</th><th scope=\"col\">waiting, baseline</th>"
-			    "<th scope=\"col\">p99 migrating</th><th scope=\"col\">p99 baseline</th>"
-			    "<th scope=\"col\">errors migrating</th><th scope=\"col\">errors baseline</th>"
-			    "</tr></thead><tbody>");
+	strbuf_add_str(
+		out,
+		"<details class=\"noprint\"><summary id=\"timeline-table\">The same as a table</summary><div "
+		"class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"timeline-table\"><table><thead><tr>"
+		"<th scope=\"col\">from</th><th scope=\"col\">statements due</th>"
+		"<th scope=\"col\">waiting, migrating</th><th scope=\"col\">waiting, baseline</th>"
+		"<th scope=\"col\">p99 migrating</th><th scope=\"col\">p99 baseline</th>"
+		"<th scope=\"col\">errors migrating</th><th scope=\"col\">errors baseline</th>"
+		"</tr></thead><tbody>");
 	for (size_t i = 0; step && i < f->bins; i += step) {
 		double sums[3] = {0};
 		double most[4] = {0};
@@ -288,6 +292,19 @@ static void add_table(const struct figure *f, struct strbuf *out)
 			    (double)i * f->bin_s, sums[0], most[0], most[1], most[2], most[3], sums[1], sums[2]);
 	}
 	strbuf_add_str(out, "</tbody></table></div></details>");
+}
+
+static void add_legend(struct strbuf *out)
+{
+	static const char *const keys[][2] = {{"km", "migrating lane"},
+					      {"kb", "baseline (dashed)"},
+					      {"k1", "AccessExclusiveLock"},
+					      {"k2", "blocks writers"},
+					      {"k3", "weaker"}};
+	strbuf_add_str(out, "</svg></div><p class=\"legend\">");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		strbuf_addf(out, "<span class=\"key\"><span class=\"k %s\"></span>%s</span> ", keys[i][0], keys[i][1]);
+	strbuf_add_str(out, "</p>");
 }
 
 void report_svg_timeline(const json_t *document, struct strbuf *out)
@@ -318,10 +335,7 @@ void report_svg_timeline(const json_t *document, struct strbuf *out)
 	add_blocked(&f, out);
 	add_p99(&f, out);
 	add_errors(&f, out);
-	strbuf_add_str(out, "</svg></div><p class=\"legend\"><span class=\"k km\"></span>migrating lane "
-			    "<span class=\"k kb\"></span>baseline (dashed) "
-			    "<span class=\"k k1\"></span>AccessExclusiveLock "
-			    "<span class=\"k k2\"></span>blocks writers <span class=\"k k3\"></span>weaker</p>");
+	add_legend(out);
 	add_table(&f, out);
 }
 

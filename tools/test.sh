@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what is missing (Debian packages), builds with warnings as errors, and runs every test: unit, golden and
-# PostgreSQL tests, all of them once more under AddressSanitizer and UBSan, the unit tests under valgrind,
-# a short round of each fuzz target, and a look at the formatting. Ends with one line, "N passed, N failed"; the exit
+# PostgreSQL tests, the reports in a browser, all but these once more under AddressSanitizer and UBSan, the unit tests
+# under valgrind, a short round of each fuzz target, and a look at the formatting. Ends with one line, "N passed, N failed"; the exit
 # code is 0 when nothing failed. Logs are in build/test-logs.
 set -u
 cd "$(dirname "$0")/.." || exit 70
@@ -94,7 +94,7 @@ mkdir -p "$logs"
 check "formatting" formatted
 check "scripts and blanks" tidy
 if check "build dev" build dev; then
-	suite dev 'unit|golden|pg'
+	suite dev 'unit|golden|pg|browser'
 	for program in build/dev/bin/test_*; do
 		[ -e "tests/unit/$(basename "$program").c" ] && check "valgrind $(basename "$program")" valgrind_one "$program"
 	done

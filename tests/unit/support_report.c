@@ -145,6 +145,18 @@ static struct support_run *make_invalid(void)
 	return run;
 }
 
+/* Statements that take nearly the whole run, of each strength of lock. */
+static struct support_run *make_long(void)
+{
+	static const char *const modes[] = {"ShareUpdateExclusiveLock", "ShareLock", "AccessExclusiveLock"};
+	struct support_run *run = new_run();
+	add_traffic(run, 200 * SUPPORT_MS, END_NS);
+	for (int i = 0; i < 3; i++)
+		(void)migrate(run, "CREATE INDEX CONCURRENTLY archive_owner ON archive (owner)", "public.archive",
+			      modes[i], (3 + i) * SUPPORT_S, (36 + i) * SUPPORT_S);
+	return run;
+}
+
 static struct support_run *make_aa(void)
 {
 	struct support_run *run = new_run();
@@ -156,6 +168,7 @@ const struct support_report support_reports[SUPPORT_REPORTS] = {
 	{"hurts", VERDICT_HURTS, make_hurts},	    {"errors", VERDICT_HURTS, make_errors},
 	{"clear", VERDICT_CLEAR, make_clear},	    {"cannot_tell", VERDICT_CANNOT_TELL, make_cannot_tell},
 	{"invalid", VERDICT_INVALID, make_invalid}, {"aa", VERDICT_CLEAR, make_aa},
+	{"long", VERDICT_CLEAR, make_long},
 };
 
 struct support_run *support_report_make(const struct support_report *report, struct verdict **verdict)

@@ -13,12 +13,12 @@
 #define SUPPORT_REPORT_NUMBER  "4815162342"
 
 struct support_report {
-	const char *name; /* "hurts", "clear", "cannot_tell", "invalid", "aa", "errors" */
+	const char *name; /* "hurts", "clear", "cannot_tell", "invalid", "aa", "errors", "long" */
 	enum verdict_outcome outcome;
 	struct support_run *(*make)(void);
 };
 
-#define SUPPORT_REPORTS 6
+#define SUPPORT_REPORTS 7
 extern const struct support_report support_reports[SUPPORT_REPORTS];
 
 /* Writes the run, judges it and saves verdict.json; the caller frees *verdict and the run. */
