@@ -423,6 +423,8 @@ static int end_all(struct rehearsal *r, int rc, struct error *err)
 		*err = r->migration_error;
 		rc = error_context(err, "migration");
 	}
+	if (rc == 0 && r->ledger.problem)
+		log_warn("%s", r->ledger.problem);
 	for (int i = 0; i < r->lane_count; i++) {
 		int ended = r->watches[i] ? lock_watch_stop(r->watches[i], rc < 0 ? &later : err) : 0;
 		r->watches[i] = NULL;

@@ -211,7 +211,6 @@ static int drive(const struct alembic_project *project, const struct command_run
 				       .url_variables = project->url_variables,
 				       .url_variable_count = project->url_variable_count,
 				       .open_network = project->open_network,
-				       .asks_only = !changes,
 				       .line = read_line,
 				       .line_context = said};
 	struct command_runner_options run = *options;
@@ -282,7 +281,6 @@ static void record_miss(const struct alembic_state *state, struct ledger *ledger
 	free(ledger->problem);
 	ledger->problem = mem_printf("alembic ended well, and the database is at %s, without %s",
 				     *current ? current : "no revision", missing);
-	log_warn("%s", ledger->problem);
 	free(missing);
 	free(current);
 }
@@ -301,7 +299,6 @@ int alembic_runner_run(const struct alembic_project *project, const struct comma
 		    explain_look(project, &asked, &ignored, &why) < 0) {
 			free(ledger->problem);
 			ledger->problem = mem_printf("whether the target was reached is not known: %s", why.text);
-			log_warn("%s", ledger->problem);
 		} else if (state.missing.count) {
 			record_miss(&state, ledger);
 		}

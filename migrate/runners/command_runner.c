@@ -48,13 +48,33 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* Whether a shell line is one program and its arguments: then its end is that program's, else the shell's. */
+static bool is_one_program(const char *line)
+{
+	char quote = 0;
+	for (const char *p = line; *p; p++) {
+		if (quote != '\'' && *p == '\\' && p[1])
+			p++;
+		else if (quote)
+			quote = *p == quote ? 0 : quote;
+		else if (*p == '\'' || *p == '"')
+			quote = *p;
+		else if (strchr("|;&()<>\n#`", *p))
+			return false;
+	}
+	return true;
+}
+
 static char *tool_name(const struct tool_command *command)
 {
 	if (command->name)
 		return mem_strdup(command->name);
 	if (command->argv)
 		return mem_strdup(base_name(command->argv[0]));
-	char *word = first_word(command->shell);
+	const char *line = command->shell + strspn(command->shell, " \t\n");
+	if (strncmp(line, "exec ", 5) == 0)
+		line += 5;
+	char *word = is_one_program(line) ? first_word(line) : NULL;
 	char *name = mem_strdup(word ? base_name(word) : "sh");
 	free(word);
 	return name;
@@ -243,13 +263,14 @@ static void judge_end(const struct runner *runner, const struct tool_process_res
 }
 
 /* Why it failed is known to the tool alone: what it said last goes to the person, and nowhere else. */
-static void show_tail(const struct runner *runner, const struct tool_process_result *result)
+static void show_tail(const struct runner *runner, const struct tool_process_result *result,
+		      const struct ledger *ledger)
 {
 	for (size_t i = 0; i < result->tail_count; i++) {
 		if (*result->tail[i])
 			log_warn("%s: %s", runner->name, result->tail[i]);
 	}
-	if (runner->network.net_fd > 0 && result->end == TOOL_EXITED)
+	if (runner->network.net_fd > 0 && ledger->statement_count == 0)
 		log_info("%s could reach no server but the clone; if it needs the network: --open-network",
 			 runner->name);
 }
@@ -270,9 +291,7 @@ static void record(const struct runner *runner, const struct tool_process_result
 					    .output_lines = result->line_count};
 	judge_end(runner, result, ledger);
 	if (ledger->outcome == LEDGER_FAILED || ledger->outcome == LEDGER_TIMEOUT)
-		show_tail(runner, result);
-	if (ledger->problem && !runner->command->asks_only)
-		log_warn("%s", ledger->problem);
+		show_tail(runner, result, ledger);
 }
 
 /* What a shell says of a program that it does not find, when nothing came before: no migration failed here. */

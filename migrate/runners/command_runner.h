@@ -23,7 +23,6 @@ struct tool_command {
 	const char *const *url_variables; /* further variables that get the URL */
 	size_t url_variable_count;
 	bool open_network; /* it may reach other servers than the clone */
-	bool asks_only;	   /* it migrates nothing: what its end means is the caller's to say */
 	/* Each line that it prints, cleaned for a terminal: true when it was for us, and not for the user. May be NULL.
 	 */
 	bool (*line)(void *context, const char *line);
