@@ -19,13 +19,19 @@ void relation_table_init(struct relation_table *table)
 	memset(table, 0, sizeof(*table));
 }
 
+static void free_relation(struct relation *relation)
+{
+	free(relation->name);
+	free(relation->former_name);
+	free(relation);
+}
+
 void relation_table_release(struct relation_table *table)
 {
 	struct relation *relation, *next;
 	HASH_ITER (hh, table->by_oid, relation, next) {
 		HASH_DEL(table->by_oid, relation);
-		free(relation->name);
-		free(relation);
+		free_relation(relation);
 	}
 	relation_table_init(table);
 }
@@ -35,6 +41,16 @@ struct relation *relation_table_find(const struct relation_table *table, uint32_
 	struct relation *relation = NULL;
 	HASH_FIND(hh, table->by_oid, &oid, sizeof(oid), relation);
 	return relation;
+}
+
+static void take_name(struct relation *relation, const char *name)
+{
+	free(relation->former_name);
+	relation->former_name = NULL;
+	if (relation->name && strcmp(relation->name, name) == 0)
+		return;
+	relation->former_name = relation->name;
+	relation->name = mem_strdup(name);
 }
 
 struct relation *relation_table_update(struct relation_table *table, const PGresult *result, int row, int column,
@@ -54,8 +70,7 @@ struct relation *relation_table_update(struct relation_table *table, const PGres
 	}
 	change->rewritten = relation->filenode && filenode && relation->filenode != filenode;
 	change->became_invalid = relation->valid && !valid;
-	free(relation->name);
-	relation->name = mem_strdup(PQgetvalue(result, row, column + 1));
+	take_name(relation, PQgetvalue(result, row, column + 1));
 	relation->kind = PQgetvalue(result, row, column + 2)[0];
 	relation->filenode = filenode;
 	relation->table_oid = (uint32_t)pg_conn_int(result, row, column + 4, 0);
@@ -79,8 +94,7 @@ static void remove_unseen(struct relation_table *table,
 		if (report && !relation->dropped)
 			report(context, relation, &gone);
 		HASH_DEL(table->by_oid, relation);
-		free(relation->name);
-		free(relation);
+		free_relation(relation);
 	}
 }
 

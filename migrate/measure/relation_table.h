@@ -27,6 +27,7 @@ struct relation {
 	int held_rank;	     /* lock_mode_rank() of what the open transaction holds, 0 for nothing */
 	uint32_t seen;	     /* in which load it was there last */
 	char *name;	     /* "schema.name", quoted where SQL needs it */
+	char *former_name;   /* where the last look found another name: the one that everybody else knows; or NULL */
 	int64_t size_bytes;  /* with indexes and TOAST, as of the last look; for tables, else unknown */
 	int64_t size_before; /* for who compares two looks */
 	/* The backend's counts of rows read, and of rows inserted, updated and deleted, before the statement at hand:
@@ -87,7 +88,7 @@ int relation_table_load(struct relation_table *table, PGconn *conn,
  */
 void relation_table_measure(struct relation_table *table, PGconn *conn, struct span sql, bool only_named);
 struct relation *relation_table_find(const struct relation_table *table, uint32_t oid);
-/* Takes in one row of RELATION_COLUMNS from `column` on; the relation's old name is gone after that. */
+/* Takes in one row of RELATION_COLUMNS from `column` on. */
 struct relation *relation_table_update(struct relation_table *table, const PGresult *result, int row, int column,
 				       struct relation_change *change);
 /* Nothing is held any more. */

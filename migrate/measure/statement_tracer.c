@@ -68,16 +68,6 @@ enum statement_manner statement_tracer_manner(const struct statement_tracer *tra
 	return manner_of(&shape, state);
 }
 
-/* Calls of functions are counted for the ledger; needs a superuser, so it may fail. */
-static void count_calls(struct statement_tracer *tracer)
-{
-	static const char *const sql = "SET track_functions = 'all'";
-	struct error ignored = ERROR_INIT;
-	PGresult *result = NULL;
-	(void)tracer->options.ask(tracer->options.ask_context, &sql, 1, &result, &ignored);
-	PQclear(result);
-}
-
 int statement_tracer_open(const struct statement_tracer_options *options, struct statement_tracer **out,
 			  struct error *err)
 {
@@ -99,7 +89,7 @@ int statement_tracer_open(const struct statement_tracer_options *options, struct
 		statement_tracer_close(tracer);
 		return rc;
 	}
-	count_calls(tracer);
+	statement_measure_prepare(measure);
 	*out = tracer;
 	return 0;
 }
@@ -241,10 +231,13 @@ static void measure_after(struct statement_tracer *tracer, struct ledger_stateme
 	bool known = false;
 	if (tracer->manner == STATEMENT_CONTROL && !failed)
 		return; /* takes no locks on relations, and waits for none */
-	if (tracer->manner == STATEMENT_WRAPPED && !failed && result->can_ask)
+	if (tracer->manner == STATEMENT_WRAPPED && !failed && result->can_ask) {
+		int64_t begin_ns = clock_mono_ns();
 		known = statement_measure_inside(measure, statement);
-	else
+		statement->measuring_ns = clock_mono_ns() - begin_ns;
+	} else {
 		statement_measure_sampled(measure, statement, tracer->manner == STATEMENT_WRAPPED);
+	}
 	if (tracer->manner == STATEMENT_BARE)
 		statement_measure_outside(measure, statement, tracer->text.sql);
 	statement->locks_known = known ? LEDGER_LOCKS_BEFORE_COMMIT : LEDGER_LOCKS_SAMPLED;

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "json_file.h"
+#include "lock_effect.h"
 #include "mem.h"
 
 #include <math.h>
@@ -48,6 +49,11 @@ static const struct ledger_names *names_member_const(const struct ledger_stateme
 	return (const struct ledger_names *)(const void *)((const char *)statement + names_members[i].offset);
 }
 
+const char *ledger_outcome_name(enum ledger_outcome outcome)
+{
+	return (size_t)outcome < OUTCOME_COUNT ? outcome_names[outcome] : "none";
+}
+
 const char *ledger_kind_name(enum ledger_kind kind)
 {
 	return (size_t)kind < KIND_COUNT ? kind_names[kind] : NULL;
@@ -61,6 +67,18 @@ const char *ledger_locks_known_name(enum ledger_locks_known known)
 int64_t ledger_lock_held_ns(const struct ledger_lock *lock)
 {
 	return lock->released_ns > lock->acquired_ns ? lock->released_ns - lock->acquired_ns : 0;
+}
+
+int64_t ledger_measuring_between_ns(const struct ledger *ledger, int32_t backend_pid, int64_t begin_ns, int64_t end_ns)
+{
+	int64_t sum_ns = 0;
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		const struct ledger_statement *statement = &ledger->statements[i];
+		if (statement->backend_pid == backend_pid && statement->end_ns >= begin_ns &&
+		    statement->end_ns + statement->measuring_ns <= end_ns)
+			sum_ns += statement->measuring_ns;
+	}
+	return sum_ns;
 }
 
 void ledger_init(struct ledger *ledger)
@@ -210,6 +228,7 @@ static json_t *statement_json(const struct ledger_statement *statement)
 	set(object, "locks_known", text_json(ledger_locks_known_name(statement->locks_known)));
 	set(object, "rows_affected", known_json(statement->rows_affected, -1));
 	set(object, "rows_changed", known_json(statement->rows_changed, -1));
+	set(object, "measuring_ms", json_real(ns_to_ms(statement->measuring_ns)));
 	set(object, "runs_code", json_boolean(statement->runs_code));
 	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
 		set(object, names_members[i].key, names_json(names_member_const(statement, i)));
@@ -223,7 +242,9 @@ static json_t *locks_json(const struct ledger_statement *statement, bool whole)
 		const struct ledger_lock *lock = &statement->locks[i];
 		json_t *object = json_object();
 		set(object, "relation", text_json(lock->relation));
+		set(object, "index_of", lock->index_of[0] ? text_json(lock->index_of) : json_null());
 		set(object, "mode", text_json(lock->mode));
+		set(object, "blocks", json_string(lock_effect_words(lock_effect_of(lock_mode_rank(lock->mode)))));
 		set(object, "waited_ms", json_real(ns_to_ms(lock->waited_ns)));
 		set(object, "held_ms", json_real(ns_to_ms(ledger_lock_held_ns(lock))));
 		if (whole) {
@@ -370,6 +391,8 @@ static const json_t *get_array(struct reader *reader, const json_t *object, cons
 static void read_lock(struct reader *reader, const json_t *object, struct ledger_lock *lock)
 {
 	get_text(reader, object, "relation", lock->relation, sizeof(lock->relation));
+	if (json_is_string(json_object_get(object, "index_of")))
+		get_text(reader, object, "index_of", lock->index_of, sizeof(lock->index_of));
 	get_text(reader, object, "mode", lock->mode, sizeof(lock->mode));
 	lock->relation_oid = (uint32_t)get_int(reader, object, "relation_oid", 0, UINT32_MAX);
 	lock->waited_ns = get_scaled(reader, object, "waited_ms", 1e6);
@@ -417,6 +440,8 @@ static void read_later_members(struct reader *reader, const json_t *object, stru
 		statement->rows_affected = get_known(reader, object, "rows_affected", -1);
 	if (json_object_get(object, "rows_changed"))
 		statement->rows_changed = get_known(reader, object, "rows_changed", -1);
+	if (json_object_get(object, "measuring_ms"))
+		statement->measuring_ns = get_scaled(reader, object, "measuring_ms", 1e6);
 	statement->runs_code = json_is_true(json_object_get(object, "runs_code"));
 	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
 		read_names(reader, object, names_members[i].key, names_member(statement, i));

@@ -17,6 +17,8 @@
 /* One lock on one relation, in the strongest mode that the statement took. */
 struct ledger_lock {
 	char relation[260]; /* "schema.name" */
+	char index_of[260]; /* its table, when it is an index, else "". Planning a query locks its tables' indexes too
+			     */
 	uint32_t relation_oid;
 	char mode[32];	     /* AccessExclusiveLock, as in PostgreSQL's manual */
 	int64_t waited_ns;   /* how long the statement queued for it, as far as it was seen; 0 for no wait */
@@ -66,6 +68,7 @@ struct ledger_statement {
 	enum ledger_locks_known locks_known;
 	int64_t rows_affected; /* or returned, as its command tag says; -1 when that says nothing */
 	int64_t rows_changed;  /* inserted, updated, deleted, as its backend counted them; -1 when not known */
+	int64_t measuring_ns;  /* that asking its backend took: its transaction's locks were held so much longer */
 	bool runs_code; /* statements ran inside of it (DO, CALL, functions): seen by what they did, not one by one */
 	struct ledger_names functions; /* of users, that were called; only where the server counts calls */
 	struct ledger_names indexes_built;
@@ -123,12 +126,19 @@ void ledger_names_add(struct ledger_names *names, const char *name);
  * ledgers.
  */
 void ledger_merge(struct ledger *ledger, struct ledger *from);
+/* "none", "ok", "failed", "timeout", "cancelled" */
+const char *ledger_outcome_name(enum ledger_outcome outcome);
 /* "ddl", "data", "read", "control"; NULL for LEDGER_KIND_UNKNOWN. */
 const char *ledger_kind_name(enum ledger_kind kind);
 /* "before_commit", "sampled"; NULL for LEDGER_LOCKS_UNKNOWN. */
 const char *ledger_locks_known_name(enum ledger_locks_known known);
 /* How long the lock was held: to its release, 0 for one that was wanted and never had. */
 int64_t ledger_lock_held_ns(const struct ledger_lock *lock);
+/*
+ * How much of the time from begin_ns to end_ns, in which a backend held a lock, went into measuring: without us it
+ * would have held it so much shorter.
+ */
+int64_t ledger_measuring_between_ns(const struct ledger *ledger, int32_t backend_pid, int64_t begin_ns, int64_t end_ns);
 
 int ledger_save(const struct ledger *ledger, const char *path, struct error *err);
 /* Fills *ledger, which the caller releases. ERR_DATA when it is not a ledger. */
