@@ -11,7 +11,6 @@
 
 #define BUSY_MS	       5000
 #define APPLICATION_ID 0x52484e53 /* "RHNS", in the file's header: PRAGMA application_id */
-#define EXECUTIONS_MIN 15	  /* fewer make no ratio worth keeping */
 
 struct noise_store {
 	sqlite3 *db;
@@ -120,7 +119,8 @@ static int add_ratios(struct noise_store *store, sqlite3_int64 run, const json_t
 	json_array_foreach (queries, i, query) {
 		double ratio = json_number_value(json_object_get(query, "ratio"));
 		json_int_t n = json_integer_value(json_object_get(query, "n"));
-		if (!(ratio > 0) || n < EXECUTIONS_MIN)
+		/* One that was too short to be tested has a ratio of chance, not of the machine's noise. */
+		if (!(ratio > 0) || !json_is_number(json_object_get(query, "p")))
 			continue;
 		(void)sqlite3_bind_int64(statement, 1, run);
 		(void)sqlite3_bind_text(statement, 2, text_of(query, "fingerprint"), -1, SQLITE_TRANSIENT);

@@ -41,6 +41,7 @@ static int run(const struct command_call *call, struct error *err)
 		output_progress_end();
 	}
 	if (document) {
+		noise_put_beside(&args.noise, args.run_dir);
 		rehearsal_print_lanes(document);
 		output_text("run: %s\n", args.run_dir);
 		output_json(document);

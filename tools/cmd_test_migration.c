@@ -109,6 +109,7 @@ static int test(const char *path, const struct migration_plan *plan, struct test
 		.clone_folder = clones.folder,
 		.pg_bindir = clones.pg_bindir,
 		.run_as = clones.run_as,
+		.noise = &args.noise,
 		.thresholds = &thresholds,
 		.strict = judging.strict,
 	};

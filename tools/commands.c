@@ -19,21 +19,14 @@ const struct option common_options[] = {
 };
 
 const struct command *const commands[] = {
-	&cmd_create_replay,
-	&cmd_show_replay,
-	&cmd_run_replay,
-	&cmd_compare,
-	&cmd_report,
-	&cmd_test_migration,
-	&cmd_create_snapshot,
-	&cmd_list_snapshots,
-	&cmd_destroy_snapshot,
-	&cmd_cleanup,
-	&cmd_migrate,
-	&cmd_demo,
-	&cmd_help,
-	&cmd_version,
-	NULL,
+	&cmd_create_replay,  &cmd_show_replay,
+	&cmd_run_replay,     &cmd_compare,
+	&cmd_report,	     &cmd_test_migration,
+	&cmd_calibrate,	     &cmd_create_snapshot,
+	&cmd_list_snapshots, &cmd_destroy_snapshot,
+	&cmd_cleanup,	     &cmd_migrate,
+	&cmd_demo,	     &cmd_help,
+	&cmd_version,	     NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -10,6 +10,7 @@ extern const struct command cmd_run_replay; /* run-pgreplay, by its other name r
 extern const struct command cmd_compare;
 extern const struct command cmd_report;
 extern const struct command cmd_test_migration;
+extern const struct command cmd_calibrate;
 extern const struct command cmd_create_snapshot;
 extern const struct command cmd_list_snapshots;
 extern const struct command cmd_destroy_snapshot;

@@ -83,6 +83,8 @@ static int rehearse(const struct test_migration_options *options, const struct c
 	if (run) {
 		rehearsal_print_lanes(run);
 		read_server_logs(options, clones, run);
+		if (options->noise)
+			noise_put_beside(options->noise, rehearsal.run_dir);
 	}
 	json_decref(made);
 	json_decref(run);

@@ -7,6 +7,7 @@
 
 #include "clone.h"
 #include "error.h"
+#include "noise_args.h"
 #include "rehearsal.h"
 #include "thresholds.h"
 
@@ -26,6 +27,7 @@ struct test_migration_options {
 	const char *clone_name;		       /* NULL: made up */
 	const struct clone_request *clones;    /* how they are to be, beside the above; may be NULL */
 	const struct clone_provider *provider; /* NULL: local */
+	const struct noise_args *noise;	       /* NULL: no noise floor */
 	const struct thresholds *thresholds;   /* NULL: the defaults */
 	bool strict;			       /* verdict.h */
 };

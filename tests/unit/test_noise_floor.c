@@ -18,12 +18,15 @@
 #include <cmocka.h>
 #include <inttypes.h>
 
+/* n 0: too few executions for a test. */
 static json_t *verdict_of(const char *outcome, const char *fingerprint, double ratio, int n)
 {
 	json_t *verdict =
 		json_pack("{s:s, s:[], s:{s:s}, s:[{s:s, s:i, s:f}]}", "outcome", outcome, "migration", "fidelity",
 			  "grade", "A", "queries", "fingerprint", fingerprint, "n", n, "ratio", ratio);
 	assert_non_null(verdict);
+	(void)json_object_set_new(json_array_get(json_object_get(verdict, "queries"), 0), "p",
+				  n ? json_real(0.5) : json_null());
 	return verdict;
 }
 
@@ -50,8 +53,8 @@ static void test_store(void **state)
 	noise_floor_release(&floor);
 	add(store, "shop", verdict_of("clear", "00000000000000ff", 1.1, 100));
 	add(store, "shop", verdict_of("clear", "00000000000000ff", 0.9, 100));
-	add(store, "shop", verdict_of("cannot_tell", "00000000000000ff", 9.0, 3)); /* too few executions */
-	add(store, "shop", verdict_of("invalid", "00000000000000ff", 5.0, 100));   /* no measure of anything */
+	add(store, "shop", verdict_of("cannot_tell", "00000000000000ff", 9.0, 0));
+	add(store, "shop", verdict_of("invalid", "00000000000000ff", 5.0, 100)); /* no measure of anything */
 	add(store, "other", verdict_of("hurts", "00000000000000ff", 5.0, 100));
 	json_t *migrated = json_pack("{s:s, s:[{}]}", "outcome", "clear", "migration");
 	assert_true(noise_store_add(store, "shop", "a machine", migrated, &err) < 0);
