@@ -175,7 +175,7 @@ int wire_reader_next(struct wire_reader *reader, struct wire_message *out)
 		return 0;
 	reader->type = p[0];
 	reader->body_len = reader->left = body_len;
-	hand_out(reader, out, HEADER, have - HEADER < body_len ? have - HEADER : body_len);
+	hand_out(reader, out, HEADER, whole ? body_len : WIRE_HEAD); /* the same however it arrived */
 	return 1;
 }
 

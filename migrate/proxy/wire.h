@@ -18,7 +18,7 @@
 #define WIRE_WHOLE_MAX	 ((size_t)64 * 1024)	    /* any message up to this is handed out whole */
 #define WIRE_TEXT_MAX	 ((size_t)16 * 1024 * 1024) /* and these: Query, Parse */
 #define WIRE_ERROR_MAX	 ((size_t)1024 * 1024)	    /* and ErrorResponse, NoticeResponse */
-#define WIRE_HEAD	 ((size_t)8192)		    /* of a longer one at least this much comes with its first piece */
+#define WIRE_HEAD	 ((size_t)8192)		    /* the first piece of a longer one */
 #define WIRE_PROTOCOL_3	 196608
 #define WIRE_SSL_REQUEST 80877103
 #define WIRE_GSS_REQUEST 80877104

@@ -30,6 +30,23 @@ elif name == "fuzz_prefix":
             for line_number, line in enumerate(f.read().split(b"\n")[::40]):
                 for p, prefix in enumerate(prefixes):
                     put(number * 10000 + line_number * 10 + p, prefix + b"\n" + line[:300])
+elif name == "fuzz_wire":
+    def message(kind, body):
+        return kind + struct.pack(">I", len(body) + 4) + body
+
+    error = message(b"E", b"SERROR\0VERROR\0C42601\0Msyntax error\0P17\0Rscanner_yyerror\0\0")
+    tool = [message(b"Q", b"SELECT 1; SELECT 2\0"), message(b"P", b"name\0INSERT INTO t VALUES ($1)\0\0\1\0\0\0\x17"),
+            message(b"B", b"portal\0name\0\0\0\0\1\0\0\0\x011\0\0"), message(b"D", b"Pportal\0"),
+            message(b"E", b"portal\0\0\0\0\0"), message(b"C", b"Sname\0"), message(b"S", b""), message(b"H", b""),
+            message(b"d", b"1\tx\n"), message(b"c", b""), message(b"f", b"no\0"), message(b"X", b"")]
+    server = [message(b"S", b"TimeZone\0UTC\0"), message(b"T", b"\0\1id\0" + bytes(18)), message(b"Z", b"T"),
+              message(b"D", b"\0\1\0\0\0\x0242"), message(b"C", b"SELECT 1\0"), error, message(b"N", error[5:]),
+              message(b"1", b""), message(b"2", b""), message(b"G", b"\0\0\1\0\0"), message(b"I", b"")]
+    startup = struct.pack(">II", 8, 80877103) + struct.pack(">II", 24, 196608) + b"user\0postgres\0\0\0"
+    for number, stream in enumerate([b"".join(tool), b"".join(server), startup, message(b"Q", b"x" * 70000),
+                                     message(b"d", b"x" * 70000), message(b"D", b"x" * 70000)]):
+        for first in (0, 1, 4, 5, 254, 255):
+            put(number * 10 + first % 10, bytes([first]) + stream)
 elif name == "fuzz_replay_file":
     program = os.path.join(sys.argv[3], "rehearse") if len(sys.argv) > 3 else "rehearse"
     kinds = [b"ITEM", b"SESS", b"TEXT", b"SRCS", b"SUMM"]
