@@ -1,10 +1,12 @@
 /* What a local clone is made from: see clone_source.h. */
 #include "clone_source.h"
 
+#include "clock.h"
 #include "logging.h"
 #include "mem.h"
 #include "pg_target.h"
 #include "process.h"
+#include "stop_flag.h"
 #include "strbuf.h"
 
 #include <errno.h>
@@ -17,6 +19,9 @@
 
 #define SETTINGS_MAX ((size_t)256 * 1024)
 #define OUTPUT_MAX   ((size_t)64 * 1024)
+
+#define CROWDED_NS	 (300 * NS_PER_S)
+#define CROWDED_RETRY_NS (1 * NS_PER_S)
 
 void clone_source_init(struct clone_source *source)
 {
@@ -297,16 +302,24 @@ static char *public_conninfo(PGconn *conn)
 	return strbuf_detach(&out);
 }
 
-static const char *last_line(struct strbuf *text)
+/* pg_basebackup's last error, without its name in front; else the last line. It tells of its tidying after that. */
+static const char *the_reason(struct strbuf *text)
 {
+	static const char word[] = "error: ";
+	const char *found = NULL;
 	while (text->len > 0 && text->data[text->len - 1] == '\n')
 		strbuf_truncate(text, text->len - 1);
+	for (const char *p = text->data; (p = strstr(p, word)); p++)
+		found = p + sizeof(word) - 1;
 	const char *line = strrchr(text->data, '\n');
-	return line ? line + 1 : text->data;
+	if (!found)
+		return line ? line + 1 : text->data;
+	text->data[(size_t)(found - text->data) + strcspn(found, "\n")] = '\0';
+	return found;
 }
 
-static int base_backup(const struct clone_source *source, const struct clone_request *request, const char *data,
-		       struct error *err)
+static int base_backup_once(const struct clone_source *source, const struct clone_request *request, const char *data,
+			    struct strbuf *said, int *code, struct error *err)
 {
 	char *program = clone_source_program(source, "pg_basebackup");
 	char *conninfo = public_conninfo(source->conn);
@@ -320,19 +333,40 @@ static int base_backup(const struct clone_source *source, const struct clone_req
 	options.environment = (const char *const[]){"LC_ALL=C", secret, NULL};
 	options.directory = folder;
 	options.own_group = true;
-	struct strbuf said;
-	strbuf_init(&said, OUTPUT_MAX);
-	int code = 0;
-	int rc = process_run(&options, request->cancelled, &said, &code, err);
-	if (rc == 0 && code != 0)
-		rc = error_set(err, ERR_UNAVAILABLE, "the base backup of the source failed: %s", last_line(&said));
-	strbuf_release(&said);
+	int rc = process_run(&options, request->cancelled, said, code, err);
 	if (secret)
 		explicit_bzero(secret, strlen(secret));
 	free(secret);
 	free(folder);
 	free(conninfo);
 	free(program);
+	return rc;
+}
+
+/* Several runs at once may need more of the source's replication connections and slots than it has: they take turns. */
+static bool is_crowded(const char *said)
+{
+	return strstr(said, "max_wal_senders") || strstr(said, "all replication slots are in use");
+}
+
+static int base_backup(const struct clone_source *source, const struct clone_request *request, const char *data,
+		       struct error *err)
+{
+	struct strbuf said;
+	int code = 0, rc;
+	strbuf_init(&said, OUTPUT_MAX);
+	for (int64_t deadline_ns = clock_mono_ns() + CROWDED_NS;;) {
+		strbuf_clear(&said);
+		rc = base_backup_once(source, request, data, &said, &code, err);
+		if (rc || code == 0 || !is_crowded(said.data) || clock_mono_ns() > deadline_ns ||
+		    stop_flag_is_set(request->cancelled))
+			break;
+		log_debug("no replication connection free at the source; trying again");
+		clock_sleep_until_ns(clock_mono_ns() + CROWDED_RETRY_NS);
+	}
+	if (rc == 0 && code != 0)
+		rc = error_set(err, ERR_UNAVAILABLE, "the base backup of the source failed: %.600s", the_reason(&said));
+	strbuf_release(&said);
 	return rc;
 }
 
