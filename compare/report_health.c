@@ -18,13 +18,14 @@ static const json_t *stat_of(const json_t *figure, const char *lane, const char 
 	return json_object_get(json_object_get(json_object_get(figure, lane), window), which);
 }
 
-/* "1.2 MB/s, 3.4 MB/s": mean and maximum. */
+/* "1.2 MB/s, 3.4 MB/s": mean and maximum, once where they are one. */
 static void cell_stat(struct strbuf *out, const json_t *figure, const char *lane, const char *window)
 {
 	const char *unit = html_text_of(figure, "unit");
 	strbuf_add_str(out, "<td class=\"n\">");
 	report_health_value(out, stat_of(figure, lane, window, "mean"), unit);
-	if (json_is_number(stat_of(figure, lane, window, "max"))) {
+	if (json_number_value(stat_of(figure, lane, window, "max")) !=
+	    json_number_value(stat_of(figure, lane, window, "mean"))) {
 		strbuf_add_str(out, ", ");
 		report_health_value(out, stat_of(figure, lane, window, "max"), unit);
 	}

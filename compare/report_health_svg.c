@@ -36,8 +36,14 @@ void report_health_value(struct strbuf *out, const json_t *value, const char *un
 		strbuf_add_str(out, unit + 5);
 		return;
 	}
+	if (strcmp(unit, "share") == 0) {
+		strbuf_addf(out, "%.3g %%", 100 * json_number_value(value));
+		return;
+	}
 	html_add_number(out, json_number_value(value));
-	if (strcmp(unit, "s") == 0)
+	if (strcmp(unit, "cores") == 0)
+		strbuf_add_str(out, " cores");
+	else if (strcmp(unit, "s") == 0)
 		strbuf_add_str(out, " s");
 	else if (strcmp(unit, "1/s") == 0)
 		strbuf_add_str(out, "/s");
