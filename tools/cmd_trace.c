@@ -165,7 +165,7 @@ static int run(const struct command_call *call, struct error *err)
 
 const struct command cmd_trace = {
 	.name = "trace",
-	.summary = "runs a migration on a clone and shows what each statement locks, for how long, whom that blocks",
+	.summary = "shows what each statement of a migration locks, and whom it blocks",
 	.arguments = "[-- COMMAND…]",
 	.arguments_max = SIZE_MAX,
 	.options = options,
