@@ -376,7 +376,7 @@ static int start_all(struct rehearsal *r, struct error *err)
 static bool show_progress(struct rehearsal *r, bool *finished)
 {
 	struct rehearsal_progress p = {.lane_count = r->lane_count,
-				       .item_count = replay_file_item_count(r->file),
+				       .item_count = r->schedule.due_count,
 				       .now_ns = clock_mono_ns() - r->t0_ns,
 				       .span_ns = r->schedule.last_due_ns,
 				       .migration_statement = r->migration_statement};

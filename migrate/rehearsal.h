@@ -22,7 +22,7 @@ struct rehearsal_progress {
 	struct lane_progress lanes[2]; /* baseline, migrating */
 	uint32_t waiting[2];	       /* backends that wait for a lock */
 	int lane_count;
-	uint64_t item_count;
+	uint64_t item_count; /* due in this run */
 	int64_t now_ns;	 /* since the run's start; negative before it */
 	int64_t span_ns; /* when the last item is due */
 	bool migration_running;
