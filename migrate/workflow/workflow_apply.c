@@ -1,10 +1,10 @@
 /*
  * One migration, run: see workflow_apply.h.
  *
- * In a transaction the history's row is written by the migration's own connection, so nothing is left to say after a
- * failure, but for one case: when the connection is lost at COMMIT, only the history knows how that ended. Without a
- * transaction the session's connection writes "half up" before, the number of each statement as it begins, and
- * "applied" behind: a runner that is killed leaves what is true.
+ * In a transaction the history's row is written by the migration's own connection, so nothing is left to say after it
+ * but how long it took, and nothing at all after a failure. One case is open: when the connection is lost at COMMIT,
+ * only the history knows how that ended. Without a transaction the session's connection writes "half up" before, the
+ * number of each statement as it begins, and "applied" behind: a runner that is killed leaves what is true.
  */
 #include "workflow_apply.h"
 
@@ -69,8 +69,7 @@ static void history_of(const struct workflow_job *job, struct strbuf *out)
 	}
 	if (!workflow_session_history(job->session)->exists)
 		workflow_history_sql_create(table, out);
-	struct workflow_entry entry = entry_of(job, WORKFLOW_APPLIED, -1);
-	entry.timed_by_transaction = true;
+	const struct workflow_entry entry = entry_of(job, WORKFLOW_APPLIED, -1);
 	workflow_session_sql_put(job->session, &entry, out);
 }
 
@@ -259,6 +258,15 @@ static void write_ending(struct attempt *attempt)
 		fail(attempt, WORKFLOW_HALF_WAY, &err);
 }
 
+static void write_duration(const struct attempt *attempt)
+{
+	const char *id = attempt->job->migration->meta.id;
+	struct error err = ERROR_INIT;
+	if (workflow_session_set_duration(attempt->job->session, id, attempt->result->duration_ns / NS_PER_MS, &err) !=
+	    0)
+		log_warn("%s: it is applied; how long it took could not be written: %s", id, err.text);
+}
+
 static void run_in_transaction(struct attempt *attempt, int64_t lock_timeout_ns)
 {
 	struct error err = ERROR_INIT;
@@ -270,6 +278,8 @@ static void run_in_transaction(struct attempt *attempt, int64_t lock_timeout_ns)
 		run_attempts(attempt);
 		if (attempt->result->outcome == WORKFLOW_FAILED)
 			settle_lost(attempt);
+		if (attempt->result->outcome == WORKFLOW_DONE && !attempt->job->down)
+			write_duration(attempt);
 	}
 	strbuf_release(&history);
 }

@@ -31,6 +31,12 @@ static int check_statement(const struct workflow_meta *meta, const struct migrat
 				 "\"transaction\" to false",
 				 statement->file, statement->line, (int)strcspn(statement->sql.p, " \t\r\n;"),
 				 statement->sql.p);
+	if (kind & WORKFLOW_SQL_FIRST)
+		return error_set(
+			err, ERR_DATA,
+			"%s:%u: comes too late in a transaction that is ours; set \"transaction\" to false, and "
+			"write BEGIN and COMMIT into the file",
+			statement->file, statement->line);
 	if (kind & WORKFLOW_SQL_OUTSIDE)
 		return error_set(err, ERR_DATA,
 				 "%s:%u: cannot run inside a transaction; set \"transaction\" to false, and keep it in "

@@ -187,11 +187,7 @@ void workflow_history_sql_put(PGconn *conn, const struct workflow_table *table, 
 		    state_names[entry->state], (long long)entry->batch);
 	add_literal(conn, entry->applied_by, out);
 	strbuf_add_str(out, ", ");
-	if (entry->timed_by_transaction)
-		strbuf_add_str(out, "(extract(epoch FROM pg_catalog.clock_timestamp()"
-				    " - pg_catalog.transaction_timestamp()) * 1000)::bigint");
-	else
-		add_number(entry->duration_ms, entry->duration_ms < 0, out);
+	add_number(entry->duration_ms, entry->duration_ms < 0, out);
 	strbuf_add_str(out, ", ");
 	add_number(entry->statement, entry->statement <= 0, out);
 	strbuf_add_str(out, ", ");

@@ -86,10 +86,9 @@ struct workflow_entry {
 	enum workflow_state state;
 	int64_t batch;
 	const char *applied_by;
-	bool timed_by_transaction; /* duration_ms: since the transaction began, by the server's clock */
-	int64_t duration_ms;	   /* else this; -1 for SQL's NULL */
-	int64_t statement;	   /* 0 for NULL */
-	const char *reason;	   /* NULL for NULL */
+	int64_t duration_ms; /* -1 for SQL's NULL */
+	int64_t statement;   /* 0 for NULL */
+	const char *reason;  /* NULL for NULL */
 };
 
 /* SQL, each one statement with a semicolon; literals are quoted as conn's server wants it. */

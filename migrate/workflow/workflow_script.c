@@ -50,7 +50,7 @@ static int add_timeout(struct workflow_script *script, const char *scope, int64_
 }
 
 static int add_team(struct workflow_script *script, const struct migration *sql, int64_t lock_timeout_ns,
-		    bool in_transaction, bool *changes_role, struct error *err)
+		    bool in_transaction, struct error *err)
 {
 	int rc = 0;
 	for (size_t i = 0; i < sql->statement_count && rc == 0; i++) {
@@ -60,7 +60,6 @@ static int add_team(struct workflow_script *script, const struct migration *sql,
 		 * would only leave an invalid index behind.
 		 */
 		bool patient = !in_transaction && lock_timeout_ns > 0 && (kind & WORKFLOW_SQL_CONCURRENTLY);
-		*changes_role |= (kind & WORKFLOW_SQL_ROLE) != 0;
 		if (patient)
 			rc = add_timeout(script, "", 0, err);
 		add_statement(script, &sql->statements[i]);
@@ -74,17 +73,14 @@ static int add_team(struct workflow_script *script, const struct migration *sql,
 int workflow_script_build(struct workflow_script *script, const struct migration *sql, int64_t lock_timeout_ns,
 			  const char *history, struct error *err)
 {
-	bool changes_role = false;
 	memset(script, 0, sizeof(*script));
 	int rc = history ? add_own(script, "BEGIN", err) : 0;
 	if (rc == 0)
 		rc = add_timeout(script, history ? "LOCAL " : "", lock_timeout_ns, err);
-	if (rc == 0)
-		rc = add_team(script, sql, lock_timeout_ns, history != NULL, &changes_role, err);
-	if (rc == 0 && history && changes_role) /* the history is written by who connected */
-		rc = add_own(script, "RESET SESSION AUTHORIZATION; RESET ROLE", err);
 	if (rc == 0 && history)
 		rc = add_own(script, history, err);
+	if (rc == 0)
+		rc = add_team(script, sql, lock_timeout_ns, history != NULL, err);
 	if (rc == 0 && history)
 		rc = add_own(script, "COMMIT", err);
 	return rc;

@@ -1,6 +1,7 @@
 /*
  * A migration's statements with ours among them, as one list for the SQL runner: in a transaction BEGIN, the lock
- * timeout, the team's statements, the history's row and COMMIT; without one the lock timeout around each.
+ * timeout, the history's row, the team's statements and COMMIT; without one the lock timeout around each. The row comes
+ * first so that nothing of ours stands between what the team's statements lock and the COMMIT that lets it go.
  */
 #ifndef WORKFLOW_SCRIPT_H
 #define WORKFLOW_SCRIPT_H

@@ -266,6 +266,17 @@ int workflow_session_set_statement(struct workflow_session *session, const char 
 	return rc;
 }
 
+int workflow_session_set_duration(struct workflow_session *session, const char *id, int64_t duration_ms,
+				  struct error *err)
+{
+	char *sql = mem_printf(
+		"UPDATE %s SET duration_ms = %lld, applied_at = pg_catalog.clock_timestamp() WHERE id = '%s'",
+		session->table.quoted, (long long)duration_ms, id);
+	int rc = workflow_session_run(session, sql, err);
+	free(sql);
+	return rc;
+}
+
 int workflow_session_forget(struct workflow_session *session, const char *id, struct error *err)
 {
 	struct strbuf sql;

@@ -58,6 +58,9 @@ void workflow_session_sql_put(struct workflow_session *session, const struct wor
 /* Change a row that is there. statement 0 and reason NULL: none. */
 int workflow_session_set_state(struct workflow_session *session, const char *id, enum workflow_state state,
 			       int64_t statement, const char *reason, struct error *err);
+/* Of one that was applied a moment ago. */
+int workflow_session_set_duration(struct workflow_session *session, const char *id, int64_t duration_ms,
+				  struct error *err);
 int workflow_session_set_statement(struct workflow_session *session, const char *id, int64_t statement,
 				   struct error *err);
 int workflow_session_forget(struct workflow_session *session, const char *id, struct error *err);

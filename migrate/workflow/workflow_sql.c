@@ -169,13 +169,6 @@ static unsigned look_at_do(struct span sql)
 	}
 }
 
-static unsigned look_at_set(const struct beginning *b)
-{
-	bool scope = word_at(b, 1, "LOCAL") || (word_at(b, 1, "SESSION") && !word_at(b, 2, "AUTHORIZATION"));
-	size_t at = scope ? 2 : 1;
-	return word_at(b, at, "ROLE") || word_at(b, at, "SESSION") ? WORKFLOW_SQL_ROLE : 0;
-}
-
 /* What is not known of functions is not needed here. */
 static bool is_no_user_function(const void *context, struct span name)
 {
@@ -209,7 +202,7 @@ unsigned workflow_sql_look(struct span sql)
 		kind |= look_at_do(sql);
 	if (word_at(&b, 0, "CALL"))
 		kind |= WORKFLOW_SQL_BY_STEPS; /* a procedure may COMMIT */
-	if (word_at(&b, 0, "SET"))
-		kind |= look_at_set(&b);
+	if (word_at(&b, 0, "SET") && word_at(&b, 1, "TRANSACTION"))
+		kind |= WORKFLOW_SQL_FIRST;
 	return kind;
 }

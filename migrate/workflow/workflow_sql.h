@@ -17,7 +17,7 @@ enum workflow_sql_kind {
 	WORKFLOW_SQL_OUTSIDE = 16,	/* the server refuses it inside of a transaction */
 	WORKFLOW_SQL_CONCURRENTLY = 32, /* waits for other transactions, while it blocks nobody */
 	WORKFLOW_SQL_BY_STEPS = 64,	/* may have done part of its work when it fails */
-	WORKFLOW_SQL_ROLE = 128,	/* SET ROLE or SET SESSION AUTHORIZATION */
+	WORKFLOW_SQL_FIRST = 128,	/* SET TRANSACTION: only before anything else in a transaction */
 	WORKFLOW_SQL_BEGIN = 256	/* a transaction is open after it: BEGIN, COMMIT AND CHAIN */
 };
 

@@ -180,6 +180,9 @@ static void test_bad_sql(void **state)
 							 "false, and keep it in a migration of its own"},
 		{"VACUUM t", ":1: cannot run inside a transaction; set \"transaction\" to false, and keep it in a "
 			     "migration of its own"},
+		{"SET TRANSACTION READ ONLY",
+		 ":1: comes too late in a transaction that is ours; set \"transaction\" to "
+		 "false, and write BEGIN and COMMIT into the file"},
 		{"SELECT 1;\n\\i x.sql", ":2: \\i is a command of psql, not SQL; take it out of the file"},
 	};
 	make("712ccb88-t", "{\"id\": \"712ccb88\", \"title\": \"t\"}", "SELECT 1;", NULL);
@@ -291,8 +294,8 @@ static void test_kinds(void **state)
 		 WORKFLOW_SQL_DATA | WORKFLOW_SQL_DDL | WORKFLOW_SQL_OUTSIDE | WORKFLOW_SQL_BY_STEPS},
 		{"DO 'BEGIN TRUNCATE t; END'", WORKFLOW_SQL_DATA},
 		{"DO $", 0},
-		{"SET LOCAL ROLE x", WORKFLOW_SQL_ROLE},
-		{"SET SESSION AUTHORIZATION x", WORKFLOW_SQL_ROLE},
+		{"SET LOCAL ROLE x", 0},
+		{"SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", WORKFLOW_SQL_FIRST},
 		{"SET search_path = x", 0},
 		{"ROLLBACK", WORKFLOW_SQL_TRANSACTION},
 		{"START TRANSACTION READ ONLY", WORKFLOW_SQL_TRANSACTION | WORKFLOW_SQL_BEGIN},
