@@ -6,6 +6,7 @@
 #include "alembic_runner.h"
 #include "clock.h"
 #include "logging.h"
+#include "migration_runner.h"
 #include "process.h"
 #include "support_pg_server.h"
 #include "temp_folder.h"
@@ -319,6 +320,59 @@ static void test_fails_half_way(void **state)
 	assert_int_equal(pg_server_ask(&server, "SELECT (to_regclass('shop') IS NULL)::int"), 1);
 }
 
+/* The same statements in SQL files: the same locks, rewrites and builds. */
+static void assert_same_statement(const struct ledger_statement *a, const struct ledger_statement *b)
+{
+	assert_string_equal(a->sql, b->sql);
+	assert_int_equal(a->lock_count, b->lock_count);
+	for (size_t i = 0; i < a->lock_count; i++) {
+		assert_string_equal(a->locks[i].relation, b->locks[i].relation);
+		assert_string_equal(a->locks[i].mode, b->locks[i].mode);
+	}
+	assert_int_equal(a->rewrite_count, b->rewrite_count);
+	for (size_t i = 0; i < a->rewrite_count; i++)
+		assert_string_equal(a->rewrites[i], b->rewrites[i]);
+	assert_int_equal(a->rows_scanned, b->rows_scanned);
+	assert_int_equal(a->size_delta_bytes, b->size_delta_bytes);
+}
+
+static void test_same_ledger_as_sql_files(void **state)
+{
+	(void)state;
+	static const char sql[] = "BEGIN; ALTER TABLE goods ALTER id TYPE bigint; CREATE INDEX goods_id ON goods (id); "
+				  "ALTER TABLE goods ADD CHECK (id > 0); COMMIT;";
+	static const char make[] = "SET client_min_messages = error; DROP TABLE IF EXISTS goods; CREATE TABLE goods AS "
+				   "SELECT i AS id FROM "
+				   "generate_series(1, 3000) i; ANALYZE goods";
+	struct error err = ERROR_INIT;
+	struct migration files;
+	struct ledger by_file;
+	struct migration_way way = {.files = &files};
+	struct migration_runner_options runner = {.url = server.url, .way = &way, .t0_ns = clock_mono_ns()};
+	migration_init(&files);
+	ledger_init(&by_file);
+	assert_int_equal(pg_server_run(&server, make), 0);
+	assert_int_equal(migration_add_text(&files, "m.sql", sql, strlen(sql), &err), 0);
+	assert_int_equal(migration_runner_run(&runner, &by_file, &err), 0);
+	assert_int_equal(pg_server_run(&server, make), 0);
+	write_revision(
+		"e1eeeeeeeeee", "None",
+		"op.execute('ALTER TABLE goods ALTER id TYPE bigint'); op.execute('CREATE INDEX goods_id ON goods "
+		"(id)'); op.execute('ALTER TABLE goods ADD CHECK (id > 0)')",
+		"pass");
+	project.revision = "e1eeeeeeeeee";
+	upgrade();
+	(void)unlink(file_in_project("alembic/versions/e1eeeeeeeeee.py"));
+	assert_outcome(LEDGER_OK, "");
+	static const char *const heads[] = {"ALTER TABLE goods ALTER", "CREATE INDEX goods_id",
+					    "ALTER TABLE goods ADD"};
+	for (size_t i = 0; i < 3; i++)
+		assert_same_statement(find(heads[i]), &by_file.statements[i + 1]);
+	assert_int_equal(find(heads[0])->rewrite_count, 1);
+	ledger_release(&by_file);
+	migration_release(&files);
+}
+
 /* Alembic says that all went well, and nothing stays. */
 static void test_does_not_get_there(void **state)
 {
@@ -384,6 +438,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_of_several_heads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_transactions, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_fails_half_way, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_same_ledger_as_sql_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_does_not_get_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_goes_somewhere_else, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_run, set_up, tear_down),
