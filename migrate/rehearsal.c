@@ -46,7 +46,6 @@ struct rehearsal {
 	int64_t t0_ns;
 	int64_t start_wall_ns;
 	volatile bool stop; /* everything looks at this one: the user's wish, or a part that failed */
-	struct migration_way way;
 	bool with_migration;
 	bool has_run_dir;
 	pthread_t migration_thread;
@@ -178,17 +177,6 @@ static int open_file(struct rehearsal *r, struct error *err)
 	return rc;
 }
 
-static struct migration_way way_of(const struct rehearsal_options *options)
-{
-	return options->way ? *options->way : (struct migration_way){.files = options->migration};
-}
-
-static bool has_migration(const struct rehearsal_options *options)
-{
-	struct migration_way way = way_of(options);
-	return migration_way_is_there(&way);
-}
-
 int rehearsal_check(const struct rehearsal_options *options, struct error *err)
 {
 	struct replay_file *file = NULL;
@@ -197,7 +185,7 @@ int rehearsal_check(const struct rehearsal_options *options, struct error *err)
 	if (rc == 0)
 		rc = replay_file_open(options->replay_path, &file, err);
 	if (rc == 0)
-		rc = find_migrate_at(options, file, has_migration(options), &at_ns, err);
+		rc = find_migrate_at(options, file, migration_way_is_there(options->way), &at_ns, err);
 	replay_file_free(file);
 	return rc;
 }
@@ -318,7 +306,7 @@ static int start_watches(struct rehearsal *r, struct error *err)
 static struct migration_runner_options runner_options(struct rehearsal *r)
 {
 	return (struct migration_runner_options){.url = r->urls[1],
-						 .way = &r->way,
+						 .way = r->options->way,
 						 .timeout_ns = r->options->migration_timeout_ns,
 						 .cancelled = &r->stop,
 						 .statement_no = &r->migration_statement};
@@ -534,8 +522,7 @@ int rehearsal_run(const struct rehearsal_options *options, json_t **run, struct 
 	r->urls[0] = options->baseline_url;
 	r->urls[1] = options->migrating_url;
 	r->lane_count = options->migrating_url ? 2 : 1;
-	r->way = way_of(options);
-	r->with_migration = options->migrating_url && migration_way_is_there(&r->way);
+	r->with_migration = options->migrating_url && migration_way_is_there(options->way);
 	ledger_init(&r->ledger);
 	*run = NULL;
 	int rc = prepare(r, err);

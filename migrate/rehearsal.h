@@ -10,7 +10,6 @@
 #include "amplify.h"
 #include "error.h"
 #include "lane.h"
-#include "migration.h"
 #include "migration_runner.h"
 
 #include <jansson.h>
@@ -23,8 +22,8 @@ struct rehearsal_progress {
 	uint32_t waiting[2];	       /* backends that wait for a lock */
 	int lane_count;
 	uint64_t item_count; /* due in this run */
-	int64_t now_ns;	 /* since the run's start; negative before it */
-	int64_t span_ns; /* when the last item is due */
+	int64_t now_ns;	     /* since the run's start; negative before it */
+	int64_t span_ns;     /* when the last item is due */
 	bool migration_running;
 	uint32_t migration_statement; /* which one, from 1 */
 };
@@ -34,11 +33,10 @@ struct rehearsal_options {
 	const char *baseline_url;
 	const char *migrating_url; /* NULL: one lane, no migration, no verdict */
 	const char *run_dir;
-	bool replace;			   /* a run that is there already may be overwritten */
-	const struct migration_way *way;   /* NULL, or without a migration: an A/A run */
-	const struct migration *migration; /* SQL files, when there is no way */
-	int64_t migrate_at_ns;		   /* in the file's time; negative: half of what is replayed */
-	int64_t start_at_ns;		   /* part of the file; stop_at_ns 0: to its end */
+	bool replace;			 /* a run that is there already may be overwritten */
+	const struct migration_way *way; /* NULL, or without a migration: an A/A run */
+	int64_t migrate_at_ns;		 /* in the file's time; negative: half of what is replayed */
+	int64_t start_at_ns;		 /* part of the file; stop_at_ns 0: to its end */
 	int64_t stop_at_ns;
 	double speed;			/* 0: all at once */
 	int64_t skip_idle_ns;		/* schedule.h */

@@ -260,6 +260,7 @@ static void test_a_rewrite_under_traffic(void **state)
 	static const char sql[] = "ALTER TABLE pgbench_accounts ALTER abalance TYPE bigint;\n";
 	struct error err = ERROR_INIT;
 	struct migration migration;
+	struct migration_way way = {.files = &migration};
 	struct clone_set *clones;
 	struct clone_request request = {
 		.name = "e2e", .source = backup, .lanes = lanes, .lane_count = 2, .folder = folder.path};
@@ -271,7 +272,7 @@ static void test_a_rewrite_under_traffic(void **state)
 					    .baseline_url = clone_set_find(clones, "baseline")->url,
 					    .migrating_url = clone_set_find(clones, "migrating")->url,
 					    .run_dir = new_run("rewrite"),
-					    .migration = &migration,
+					    .way = &way,
 					    .migrate_at_ns = -1,
 					    .speed = 1,
 					    .drain_timeout_ns = 30 * NS_PER_S};
