@@ -3,19 +3,16 @@
  * whom that blocks. SQL files run on our own connection, any other tool behind the tracing proxy.
  */
 #include "clock.h"
+#include "clone_target.h"
 #include "commands.h"
 #include "interrupt.h"
 #include "mem.h"
+#include "migration_display.h"
 #include "migration_runner.h"
 #include "output.h"
-#include "pg_target.h"
 #include "trace_report.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdint.h>
-
-#define LOOK_NS (100 * NS_PER_MS)
 
 static const char *target_url;
 static struct option_list migration_files;
@@ -44,20 +41,6 @@ static const struct option options[] = {
 	OPT_END,
 };
 
-/* The server's version, once the target is known to be a clone; to be freed. */
-static int check_target(char **version, struct error *err)
-{
-	const struct pg_target_guard guard = {.known_clone = known_clone};
-	struct pg_target target = {0};
-	int rc = pg_target_probe(target_url, &target, err);
-	if (rc == 0)
-		rc = pg_target_guard(&target, &guard, err);
-	if (rc == 0)
-		*version = mem_strdup(target.server_version);
-	pg_target_release(&target);
-	return rc < 0 ? error_context(err, "target") : 0;
-}
-
 static int check_call(const struct command_call *call, struct error *err)
 {
 	int ways = (migration_files.count > 0) + (shell != NULL) + (call->argument_count > 0);
@@ -68,41 +51,9 @@ static int check_call(const struct command_call *call, struct error *err)
 	return 0;
 }
 
-/* Shows how many statements have begun while the migration runs. */
-struct display {
-	pthread_t thread;
-	_Atomic uint32_t statement_no;
-	atomic_bool over;
-	bool runs;
-};
-
-static void *show_progress(void *context)
-{
-	struct display *display = context;
-	while (!atomic_load(&display->over)) {
-		output_progress((int64_t)atomic_load(&display->statement_no), 0);
-		clock_sleep_until_ns(clock_mono_ns() + LOOK_NS);
-	}
-	return NULL;
-}
-
-static void display_begin(struct display *display)
-{
-	output_progress_begin("migrating", "statements", 1);
-	display->runs = pthread_create(&display->thread, NULL, show_progress, display) == 0;
-}
-
-static void display_end(struct display *display)
-{
-	atomic_store(&display->over, true);
-	if (display->runs)
-		(void)pthread_join(display->thread, NULL);
-	output_progress_end();
-}
-
 static int trace(const struct migration_way *way, struct ledger *ledger, struct error *err)
 {
-	struct display display = {.runs = false};
+	struct migration_display display = {.runs = false};
 	struct migration_runner_options runner = {.url = target_url,
 						  .way = way,
 						  .t0_ns = clock_mono_ns(),
@@ -113,9 +64,9 @@ static int trace(const struct migration_way *way, struct ledger *ledger, struct 
 	int rc = migration_runner_prepare(&runner, err);
 	if (rc)
 		return rc;
-	display_begin(&display);
+	migration_display_begin(&display);
 	rc = migration_runner_run(&runner, ledger, err);
-	display_end(&display);
+	migration_display_end(&display);
 	return rc;
 }
 
@@ -151,7 +102,7 @@ static int run(const struct command_call *call, struct error *err)
 	if (rc == 0)
 		rc = migration_runner_check(&way, err);
 	if (rc == 0)
-		rc = check_target(&version, err);
+		rc = clone_target_check(target_url, known_clone, &version, err);
 	if (rc == 0)
 		rc = trace(&way, &ledger, err);
 	if (rc == 0)

@@ -25,7 +25,7 @@ const struct command *const commands[] = {
 	&cmd_calibrate,	     &cmd_create_snapshot,
 	&cmd_list_snapshots, &cmd_destroy_snapshot,
 	&cmd_cleanup,	     &cmd_migrate,
-	&cmd_trace,
+	&cmd_trace,	     &cmd_alembic_upgrade,
 	&cmd_demo,	     &cmd_help,
 	&cmd_version,	     NULL,
 };

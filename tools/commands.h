@@ -17,6 +17,7 @@ extern const struct command cmd_destroy_snapshot;
 extern const struct command cmd_cleanup;
 extern const struct command cmd_migrate;
 extern const struct command cmd_trace;
+extern const struct command cmd_alembic_upgrade;
 extern const struct command cmd_demo;
 extern const struct command cmd_help;
 extern const struct command cmd_version;
