@@ -76,7 +76,7 @@ class Chromium:
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _read(self, deadline):
+    def read_message(self, deadline):
         while b"\0" not in self.buffer:
             ready, _, _ = select.select([self.inp], [], [], max(0, deadline - time.monotonic()))
             data = os.read(self.inp, 1 << 20) if ready else b""
@@ -96,7 +96,7 @@ class Chromium:
         os.write(self.out, json.dumps(message).encode() + b"\0")
         deadline = time.monotonic() + self.timeout
         while True:
-            answer = self._read(deadline)
+            answer = self.read_message(deadline)
             if answer.get("id") == self.number:
                 if "error" in answer:
                     raise BrowserError(f"{method}: {answer['error'].get('message')}")
@@ -117,7 +117,7 @@ class Chromium:
                 if event.get("method") == method:
                     del self.events[:i + 1]
                     return event
-            self.events.append(self._read(deadline))
+            self.events.append(self.read_message(deadline))
 
     def evaluate(self, script):
         result = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 import chromium
 
@@ -45,7 +46,7 @@ class Page:
         # The events before the load are complaints or none; wait_for() would drop them.
         seen = []
         while True:
-            event = b.events.pop(0) if b.events else b._read(chromium.time.monotonic() + b.timeout)
+            event = b.events.pop(0) if b.events else b.read_message(time.monotonic() + b.timeout)
             seen.append(event)
             if event.get("method") == "Page.loadEventFired":
                 break
