@@ -146,7 +146,7 @@ static int run(const struct command_call *call, struct error *err)
 
 const struct command cmd_alembic_upgrade = {
 	.name = "alembic-upgrade",
-	.summary = "runs Alembic's migrations on a clone, traced, and verifies that they got where they should",
+	.summary = "runs Alembic's migrations on a clone, traced, and verifies the target",
 	.arguments = "",
 	.options = options,
 	.run = run,
