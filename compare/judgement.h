@@ -48,8 +48,9 @@ struct judgement {
 	struct rule_result *rules;
 	size_t rule_count;
 	size_t rule_capacity;
-	char *invalid; /* why the run cannot be judged, NULL */
-	char *blind;   /* why the evidence judge could not see, NULL */
+	int64_t server_failed_ns; /* the migrating clone's server failed so long after the migration; 0: it did not */
+	char *invalid;		  /* why the run cannot be judged, NULL */
+	char *blind;		  /* why the evidence judge could not see, NULL */
 	enum verdict_outcome outcome;
 	char *reason;
 };

@@ -6,8 +6,9 @@
 
 #include <math.h>
 
-#define BEFORE_ERRORS_MAX 0.05
-#define MANY_PLURAL(n)	  ((n) == 1 ? "" : "s")
+#define SERVER_FAILED_LATE_NS (5 * NS_PER_S)
+#define BEFORE_ERRORS_MAX     0.05
+#define MANY_PLURAL(n)	      ((n) == 1 ? "" : "s")
 
 struct rule_result *judgement_add_rule(struct judgement *j, const char *name, const char *entity, double value)
 {
@@ -107,6 +108,20 @@ static const char *error_rule(enum error_kind kind)
 	}
 }
 
+/*
+ * A server that failed well after the migration had ended: by what, nobody can tell from here, and it ends the run
+ * rather than the migration.
+ */
+static bool failed_too_late(struct judgement *j, const struct error_entry *e)
+{
+	int64_t after_ns = e->first_ns - j->data.migration_end_ns;
+	if (e->kind != ERROR_INFRASTRUCTURE || after_ns < SERVER_FAILED_LATE_NS)
+		return false;
+	if (j->server_failed_ns == 0 || after_ns < j->server_failed_ns)
+		j->server_failed_ns = after_ns;
+	return true;
+}
+
 static void apply_error_rules(struct judgement *j)
 {
 	static const char *const names[] = {"errors.new", "errors.lock_victims", "errors.other", "errors.replan"};
@@ -114,7 +129,7 @@ static void apply_error_rules(struct judgement *j)
 	for (size_t i = 0; i < error_judge_count(j->errors); i++) {
 		const struct error_entry *e = error_judge_entry(j->errors, i);
 		char code[SQLSTATE_TEXT_MAX];
-		if (e->result != ERROR_MIGRATION)
+		if (e->result != ERROR_MIGRATION || failed_too_late(j, e))
 			continue;
 		const char *name = error_rule(e->kind);
 		const char *text = judgement_fingerprint_text(j, e->fingerprint);
@@ -407,6 +422,12 @@ void judgement_decide(struct judgement *j)
 	} else if (failing) {
 		j->outcome = VERDICT_HURTS;
 		j->reason = hurts_reason(j);
+	} else if (j->server_failed_ns) {
+		j->outcome = VERDICT_INVALID;
+		j->invalid = mem_printf("the migrating clone's server failed %.1f s after the migration had ended; "
+					"whether that was its doing cannot be told",
+					ns_to_s(j->server_failed_ns));
+		j->reason = capitalized(j->invalid);
 	} else if (j->data.ledger.problem) {
 		/* The migration tool says that all went well, and what it did says otherwise. */
 		j->outcome = VERDICT_CANNOT_TELL;

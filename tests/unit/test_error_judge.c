@@ -163,6 +163,15 @@ static void test_server_that_dies(void **state)
 		ledger->outcome = LEDGER_FAILED;
 		expect(run, before ? VERDICT_INVALID : VERDICT_HURTS, "infrastructure", "noise");
 	}
+	/* Long after a migration that went well: who knows why. */
+	struct support_run *late = make_run();
+	for (uint32_t s = 0; s < SESSIONS; s++)
+		support_run_add(late, 14 * SUPPORT_S, s, INSERT, NULL, fine, fails("08006"));
+	struct verdict *why = judge(late);
+	assert_int_equal(why->outcome, VERDICT_INVALID);
+	assert_non_null(strstr(why->reason, "after the migration had ended"));
+	verdict_free(why);
+	support_run_free(late);
 	/* Sessions that one lane alone has lost are a difference too. */
 	struct support_run *run = make_run();
 	struct support_outcome lost = {.skipped = true};
