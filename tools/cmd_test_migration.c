@@ -8,6 +8,7 @@
 #include "create_replay.h"
 #include "interrupt.h"
 #include "mem.h"
+#include "migration_checks.h"
 #include "notify.h"
 #include "output.h"
 #include "pg_target.h"
@@ -25,6 +26,7 @@ static struct rehearsal_args args;
 static struct threshold_args judging;
 static struct notify_args notify;
 static struct clone_args clones;
+static struct check_args checking;
 static const char *replay_file;
 static const char *keep_replay;
 static const char *log_timezone;
@@ -39,6 +41,7 @@ static const struct option options[] = {
 	OPT_LIST(0, "exclude", &exclude, "REGEX", "leave out statements that match; may be given more than once"),
 	OPT_STRING(0, "log-timezone", &log_timezone, "ZONE", "full name of the logs' time zone, such as Europe/Berlin"),
 	REHEARSAL_ARG_ROWS(args),
+	CHECK_ARG_ROWS(checking),
 	THRESHOLD_ARG_ROWS(judging),
 	NOTIFY_ARG_ROWS(notify),
 	CLONE_ARG_ROWS(clones),
@@ -97,8 +100,8 @@ static int make_replay(const struct command_call *call, const char *path, struct
 	return rc;
 }
 
-static int test(const char *path, const struct migration_plan *plan, struct test_migration_result *result,
-		const struct command_call *call, struct error *err)
+static int test(const char *path, const struct migration_plan *plan, const struct check_plan *checks,
+		struct test_migration_result *result, const struct command_call *call, struct error *err)
 {
 	struct thresholds thresholds;
 	struct clone_request request;
@@ -110,6 +113,7 @@ static int test(const char *path, const struct migration_plan *plan, struct test
 		.pg_bindir = clones.pg_bindir,
 		.run_as = clones.run_as,
 		.noise = &args.noise,
+		.checks = checks,
 		.thresholds = &thresholds,
 		.strict = judging.strict,
 	};
@@ -125,7 +129,8 @@ static int test(const char *path, const struct migration_plan *plan, struct test
 }
 
 /* What can be known to be wrong before any work. */
-static int check_call(const struct command_call *call, struct migration_plan *plan, struct error *err)
+static int check_call(const struct command_call *call, struct migration_plan *plan, struct check_plan *checks,
+		      struct error *err)
 {
 	if (replay_file && call->argument_count > 0)
 		return error_set(err, ERR_USAGE, "give logs, or --replay FILE, not both");
@@ -138,6 +143,8 @@ static int check_call(const struct command_call *call, struct migration_plan *pl
 	if (rc)
 		return rc;
 	rc = migration_plan_load(plan, &args.migration, err);
+	if (rc == 0)
+		rc = check_plan_load(checks, &checking, &plan->way, err);
 	return rc;
 }
 
@@ -155,11 +162,12 @@ static int run(const struct command_call *call, struct error *err)
 {
 	struct test_migration_result result = {0};
 	struct migration_plan plan = {0};
+	struct check_plan checks = {0};
 	struct scratch_folder folder = {0};
 	char *file = NULL;
 	const char *path = replay_file ? replay_file : keep_replay;
 	clone_args_use_state_dir(clones.state_dir);
-	int rc = check_call(call, &plan, err);
+	int rc = check_call(call, &plan, &checks, err);
 	if (rc == 0 && !path) {
 		rc = scratch_folder_init(&folder, "replay", err);
 		if (rc == 0)
@@ -168,8 +176,9 @@ static int run(const struct command_call *call, struct error *err)
 	if (rc == 0 && !replay_file)
 		rc = make_replay(call, path, err);
 	if (rc == 0)
-		rc = test(path, &plan, &result, call, err);
+		rc = test(path, &plan, &checks, &result, call, err);
 	scratch_folder_release(&folder);
+	check_plan_release(&checks);
 	migration_plan_release(&plan);
 	free(file);
 	if (rc == 0) {
@@ -200,6 +209,9 @@ const struct command cmd_test_migration = {
 		"the "
 		"clones hold what the recorded statements saw. The clones can also be made by commands of your own "
 		"(--clone-create, --clone-destroy; docs/clones.md).\n\n"
+		"With --rollback the migration is also run, undone and run again on a clone of its own, and schema and "
+		"data "
+		"are compared; --check-data compares the data without one too (docs/rollback-and-data.md).\n\n"
 		"--notify posts the verdict to a webhook, or that there is none, and why; what goes wrong with that is "
 		"a warning unless --notify-required is given.\n\n"
 		"The exit code is the verdict: 0 clear, 1 hurts, 2 cannot tell, 3 invalid run. The run folder keeps "
@@ -210,5 +222,7 @@ const struct command cmd_test_migration = {
 		"--migrate-at 30s -o run\n"
 		"rehearse test-migration --replay day.rpl --source /srv/backup --migration-command 'flyway migrate' -o "
 		"run\n"
-		"rehearse test-migration --replay day.rpl --source /srv/backup --alembic services/shop -o run",
+		"rehearse test-migration --replay day.rpl --source /srv/backup --alembic services/shop -o run\n"
+		"rehearse test-migration --replay day.rpl --source /srv/backup --migration up.sql --rollback down.sql "
+		"-o run",
 };

@@ -17,7 +17,8 @@
 
 #include <unistd.h>
 
-static const char *const lanes[] = {"baseline", "migrating"};
+/* Those of the replay; the checks may want more behind them. */
+static const char *const *const lanes = migration_check_lanes;
 
 static int make_clones(const struct test_migration_options *options, struct clone_set **clones, struct error *err)
 {
@@ -30,7 +31,7 @@ static int make_clones(const struct test_migration_options *options, struct clon
 	request.name = name;
 	request.source = options->source;
 	request.lanes = lanes;
-	request.lane_count = 2;
+	request.lane_count = migration_checks_lane_count(options->checks);
 	request.folder = options->clone_folder;
 	request.pg_bindir = options->pg_bindir;
 	request.run_as = options->run_as;
@@ -125,8 +126,18 @@ int test_migration_run(const struct test_migration_options *options, struct test
 	int rc = rehearsal_check(&options->rehearsal, err); /* before the clones: they may take hours */
 	if (rc == 0)
 		rc = make_clones(options, &clones, err);
+	struct migration_checks checks = {.plan = options->checks,
+					  .clones = clones,
+					  .up = options->rehearsal.way,
+					  .migration_timeout_ns = options->rehearsal.migration_timeout_ns,
+					  .cancelled = options->rehearsal.cancelled};
+	if (rc == 0)
+		rc = migration_checks_begin(&checks, err);
 	if (rc == 0)
 		rc = rehearse(options, clones, err);
+	if (rc == 0)
+		rc = migration_checks_end(&checks, options->rehearsal.run_dir, err);
+	migration_checks_release(&checks);
 	/* Before judging: a verdict needs the run folder alone, and clones cost room. */
 	struct error removal = ERROR_INIT;
 	if (clone_set_destroy(clones, &removal) < 0)

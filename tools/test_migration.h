@@ -7,6 +7,7 @@
 
 #include "clone.h"
 #include "error.h"
+#include "migration_checks.h"
 #include "noise_args.h"
 #include "rehearsal.h"
 #include "thresholds.h"
@@ -28,6 +29,7 @@ struct test_migration_options {
 	const struct clone_request *clones;    /* how they are to be, beside the above; may be NULL */
 	const struct clone_provider *provider; /* NULL: local */
 	const struct noise_args *noise;	       /* NULL: no noise floor */
+	const struct check_plan *checks;       /* rollback and data; NULL: none */
 	const struct thresholds *thresholds;   /* NULL: the defaults */
 	bool strict;			       /* verdict.h */
 };

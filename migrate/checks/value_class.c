@@ -201,7 +201,7 @@ static enum value_class classify_texts(struct span before, struct span after)
 struct moment {
 	int64_t us; /* since 1970-01-01 00:00, as written, less its zone */
 	bool has_time;
-	bool whole_second;
+	int digits; /* of a second that are not 0 at the end */
 };
 
 /* Days since 1970-01-01 in the proleptic Gregorian calendar, after Howard Hinnant's days_from_civil. */
@@ -278,7 +278,9 @@ static bool moment_parse(struct span text, struct moment *out)
 	}
 	if (text.len || mo < 1 || mo > 12)
 		return false;
-	out->whole_second = fraction == 0;
+	out->digits = fraction ? 6 : 0;
+	for (int64_t rest = fraction; rest && rest % 10 == 0; rest /= 10)
+		out->digits--;
 	out->us = (((days_from_civil(y, mo, d) * 24 + h) * 60 + mi) * 60 + s - zone) * 1000000 + fraction;
 	return true;
 }
@@ -299,7 +301,8 @@ static enum value_class classify_times(struct span before, struct span after)
 		return VALUE_CLASS_TIME_DROPPED;
 	if (off % QUARTER_US == 0 && off >= -26 * 4 * QUARTER_US && off <= 26 * 4 * QUARTER_US)
 		return VALUE_CLASS_ZONE_SHIFT;
-	return off > -1000000 && off < 1000000 ? VALUE_CLASS_ROUNDED : VALUE_CLASS_CHANGED;
+	bool near = off > -1000000 && off < 1000000;
+	return near && b.digits < a.digits ? VALUE_CLASS_ROUNDED : VALUE_CLASS_CHANGED;
 }
 
 /* Spelling and the order of keys are not part of a JSON value; a key that is there twice is, until jsonb drops one. */

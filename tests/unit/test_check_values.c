@@ -77,6 +77,9 @@ static void test_times(void **state)
 	expect("timestamp", "2026-07-01 12:00:00", "timestamptz", "2026-07-01 10:00:00+00", VALUE_CLASS_ZONE_SHIFT);
 	expect("timestamp", "2026-07-01 12:00:00", "timestamptz", "2026-07-01 06:15:00+00", VALUE_CLASS_ZONE_SHIFT);
 	expect("timestamp", "2026-07-01 12:00:00.123456", "timestamp", "2026-07-01 12:00:00", VALUE_CLASS_ROUNDED);
+	expect("timestamp", "2026-07-01 12:00:00.123456", "timestamp", "2026-07-01 12:00:00.12", VALUE_CLASS_ROUNDED);
+	expect("timestamp", "2026-07-01 12:00:00.123456", "timestamp", "2026-07-01 12:00:00.323455",
+	       VALUE_CLASS_CHANGED);
 	expect("timestamp", "2026-07-01 12:00:00", "date", "2026-07-01", VALUE_CLASS_TIME_DROPPED);
 	expect("timestamptz", "2026-07-01 23:30:00+00", "date", "2026-07-02", VALUE_CLASS_TIME_DROPPED);
 	expect("timestamp", "2026-07-01 00:00:00", "date", "2026-07-01", VALUE_CLASS_SAME);
