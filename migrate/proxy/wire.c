@@ -248,7 +248,7 @@ uint8_t wire_get_u8(struct wire_cursor *cursor)
 uint16_t wire_get_u16(struct wire_cursor *cursor)
 {
 	const unsigned char *p = (const unsigned char *)wire_get_bytes(cursor, 2);
-	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+	return p ? (uint16_t)((unsigned)p[0] << 8 | p[1]) : 0;
 }
 
 uint32_t wire_get_u32(struct wire_cursor *cursor)
