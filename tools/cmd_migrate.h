@@ -35,6 +35,7 @@ struct migrate_args {
 	int64_t parallel;
 	int64_t lock_timeout_ns;
 	int64_t retries;
+	bool measure;
 	int64_t steps;
 	const char *reason;
 	bool undo;

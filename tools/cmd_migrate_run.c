@@ -98,6 +98,7 @@ static int run_choice(const struct migrate_call *call, const struct migrate_site
 						     .parallel = (size_t)migrate_args.parallel,
 						     .lock_timeout_ns = migrate_args.lock_timeout_ns,
 						     .retries = (int)migrate_args.retries,
+						     .unmeasured = !migrate_args.measure,
 						     .cancelled = interrupt_flag(),
 						     .ask = migrate_args.interactive ? ask : NULL,
 						     .finished = finished,

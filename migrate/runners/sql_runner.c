@@ -9,6 +9,7 @@
 #include "mem.h"
 #include "pg_conn.h"
 #include "runner_wait.h"
+#include "sql_fingerprint.h"
 #include "statement_run.h"
 #include "statement_tracer.h"
 #include "stop_flag.h"
@@ -93,6 +94,32 @@ static enum statement_outcome commit(struct runner *runner, const struct safe_me
 	return result.outcome;
 }
 
+static enum statement_outcome run_unmeasured(struct runner *runner, const struct migration_statement *from)
+{
+	const struct safe_message_place place = {.sql = from->sql, .line = from->line};
+	struct ledger_statement *statement = ledger_add_statement(runner->ledger);
+	char *sql = mem_strndup(from->sql.p, from->sql.len);
+	struct statement_result result;
+	struct strbuf shown;
+	strbuf_init(&shown, from->sql.len * 2 + 1024);
+	sql_redact(SQL_POSTGRESQL, from->sql, &shown);
+	statement->sql = strbuf_detach(&shown);
+	statement->file = mem_strdup(from->file);
+	statement->line = from->line;
+	statement->backend_pid = PQbackendPID(runner->run.conn);
+	statement->start_ns = clock_mono_ns() - runner->options->t0_ns;
+	statement_run(&runner->run, sql, &place, NULL, &result);
+	statement->end_ns = statement->transaction_end_ns = result.end_ns - runner->options->t0_ns;
+	statement->rows_affected = result.rows;
+	memcpy(statement->sqlstate, result.sqlstate, sizeof(statement->sqlstate));
+	statement->message = result.message;
+	runner->ledger->end_ns = statement->end_ns;
+	if (result.outcome != STATEMENT_OK)
+		runner->ledger->end_ns = roll_back(runner) - runner->options->t0_ns;
+	free(sql);
+	return result.outcome;
+}
+
 static enum statement_outcome run_statement(struct runner *runner, const struct migration_statement *from)
 {
 	const struct traced_text text = {.sql = from->sql, .file = from->file, .line = from->line};
@@ -160,14 +187,17 @@ static void run_all(struct runner *runner)
 			*runner->options->statement_no = (uint32_t)(i + 1);
 		if (runner->options->begin)
 			runner->options->begin(runner->options->begin_context, i);
-		outcome = run_statement(runner, &migration->statements[i]);
+		outcome = runner->tracer ? run_statement(runner, &migration->statements[i])
+					 : run_unmeasured(runner, &migration->statements[i]);
 	}
 	runner->ledger->statements_not_run = migration->statement_count - i;
 	runner->ledger->outcome = ledger_outcome_of(outcome);
 	if (in_transaction(runner)) {
 		if (outcome == STATEMENT_OK)
 			log_warn("the migration's files end inside a transaction: it is rolled back, as psql does");
-		statement_tracer_end_transaction(runner->tracer, roll_back(runner));
+		int64_t end_ns = roll_back(runner);
+		if (runner->tracer)
+			statement_tracer_end_transaction(runner->tracer, end_ns);
 	}
 }
 
@@ -180,6 +210,8 @@ static int connect_to(struct runner *runner, struct error *err)
 		return rc;
 	/* Messages are cleaned of values by their English form; needs a superuser, so it may fail. */
 	(void)run_own(runner, "SET lc_messages = 'C'");
+	if (options->unmeasured)
+		return 0;
 	const struct statement_tracer_options tracer = {.url = options->url,
 							.pid = PQbackendPID(run->conn),
 							.t0_ns = options->t0_ns,

@@ -27,6 +27,9 @@ struct sql_runner_options {
 	int64_t interval_ns; /* between samples of its own locks; 0 means 10 ms */
 	const volatile bool *cancelled; /* may be NULL; when it turns true the statement is cancelled */
 	_Atomic uint32_t *statement_no; /* may be NULL; the number, from 1, of the statement that runs, for display */
+	/* Nothing is asked before, while and after a statement: the ledger has times and errors alone. Where somebody
+	   else measures already, or where a lock may not be held for the milliseconds that measuring takes. */
+	bool unmeasured;
 	/* May be NULL; called before each statement is sent, with its index in the migration: for those who keep a
 	   record of how far it came. */
 	void (*begin)(void *context, size_t statement);

@@ -107,6 +107,9 @@ void tool_environment_init(struct tool_environment *environment, const struct to
 	for (size_t i = 0; i < name_count; i++)
 		tool_environment_add(environment, names[i], url);
 	add_java(environment, place);
+	/* Our own `migrate`: it goes there, and leaves measuring to the proxy. */
+	tool_environment_add(environment, "REHEARSE_TARGET", place->url);
+	tool_environment_add(environment, "REHEARSE_MEASURE", "no");
 	free(url);
 }
 

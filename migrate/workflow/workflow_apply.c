@@ -121,8 +121,7 @@ static bool is_lost(const struct ledger_statement *last)
 	return strncmp(last->sqlstate, "08", 2) == 0 || strncmp(last->sqlstate, "57P0", 4) == 0;
 }
 
-/* Whether the database is as it was: nothing but settings and reading before the one that failed, and that did nothing.
- */
+/* Whether the database is as it was: nothing but settings before the one that failed, and that did nothing. */
 static bool left_nothing(const struct attempt *attempt)
 {
 	const struct ledger *ledger = &attempt->ledger;
@@ -130,8 +129,7 @@ static bool left_nothing(const struct attempt *attempt)
 	if (attempt->job->migration->meta.transaction || !last)
 		return true;
 	for (size_t i = 0; i + 1 < ledger->statement_count; i++) {
-		enum ledger_kind kind = ledger->statements[i].kind;
-		if (kind != LEDGER_KIND_CONTROL && kind != LEDGER_KIND_READ)
+		if (!(workflow_sql_look(attempt->script.all.statements[i].sql) & WORKFLOW_SQL_CONTROL))
 			return false;
 	}
 	const struct migration_statement *sent = &attempt->script.all.statements[ledger->statement_count - 1];
@@ -212,6 +210,7 @@ static void run_attempts(struct attempt *attempt)
 							   .migration = &attempt->script.all,
 							   .t0_ns = clock_mono_ns(),
 							   .cancelled = &job->stop,
+							   .unmeasured = job->unmeasured,
 							   .begin = statement_begins,
 							   .begin_context = attempt};
 		atomic_store(&job->attempt, ++result->attempts);
@@ -303,8 +302,15 @@ static void run_by_statement(struct attempt *attempt, int64_t lock_timeout_ns)
 		fail(attempt, WORKFLOW_FAILED, &err);
 		return;
 	}
+	char *before = NULL, *after = NULL;
+	bool known = workflow_session_invalid_indexes(attempt->job->session, &before, &err) == 0;
 	run_attempts(attempt);
 	write_ending(attempt);
+	if (known && attempt->result->outcome == WORKFLOW_HALF_WAY &&
+	    workflow_session_invalid_indexes(attempt->job->session, &after, &err) == 0)
+		workflow_result_add_invalid(attempt->result, before, after);
+	free(before);
+	free(after);
 }
 
 void workflow_apply(struct workflow_job *job, struct workflow_result *result)

@@ -19,6 +19,7 @@ struct workflow_job {
 	int64_t batch;		    /* for the history */
 	int64_t lock_timeout_ns;    /* unless the meta file has one */
 	int retries;		    /* likewise */
+	bool unmeasured;	    /* sql_runner.h */
 	volatile bool stop;	    /* set to end it: stop_flag.h */
 	_Atomic uint32_t statement; /* that runs, from 1, for display */
 	_Atomic uint32_t attempt;   /* from 1 */

@@ -132,3 +132,24 @@ void workflow_result_add(struct workflow_result *result, const struct workflow_m
 			add_statement(result, meta, ledger, &ledger->statements[i]);
 	}
 }
+
+static bool lines_hold(const char *lines, const char *line, size_t len)
+{
+	for (const char *p = lines; p && *p; p += strcspn(p, "\n"), p += *p == '\n') {
+		if (strcspn(p, "\n") == len && strncmp(p, line, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+void workflow_result_add_invalid(struct workflow_result *result, const char *before, const char *after)
+{
+	for (const char *p = after; p && *p; p += *p == '\n') {
+		size_t len = strcspn(p, "\n");
+		char *name = mem_strndup(p, len);
+		if (!lines_hold(before, p, len))
+			add_name(&result->invalid_indexes, name);
+		free(name);
+		p += len;
+	}
+}

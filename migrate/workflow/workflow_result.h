@@ -58,6 +58,8 @@ void workflow_result_init(struct workflow_result *result, size_t migration);
 void workflow_result_release(struct workflow_result *result);
 /* Adds what an attempt's ledger says. Relations that the migration made itself are left out: nobody waits for them. */
 void workflow_result_add(struct workflow_result *result, const struct workflow_meta *meta, const struct ledger *ledger);
+/* Adds those of `after` that `before` has not: names as workflow_session_invalid_indexes() hands them out, or NULL. */
+void workflow_result_add_invalid(struct workflow_result *result, const char *before, const char *after);
 /* "done", "failed", "half way", …: what programs read. */
 const char *workflow_outcome_name(enum workflow_outcome outcome);
 

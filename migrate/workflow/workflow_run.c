@@ -57,6 +57,7 @@ static int start(struct dispatcher *dispatcher, struct workflow_result *result, 
 	flight->job.batch = dispatcher->first_batch + (int64_t)result->batch;
 	flight->job.lock_timeout_ns = options->lock_timeout_ns;
 	flight->job.retries = options->retries;
+	flight->job.unmeasured = options->unmeasured;
 	if (options->started)
 		options->started(options->context, result->migration, result->batch);
 	int rc = pthread_create(&flight->thread, NULL, fly, flight);

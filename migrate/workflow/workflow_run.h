@@ -43,6 +43,7 @@ struct workflow_run_options {
 	size_t parallel; /* 1 to WORKFLOW_PARALLEL_MAX */
 	int64_t lock_timeout_ns;
 	int retries;
+	bool unmeasured; /* sql_runner.h */
 	const volatile bool *cancelled;
 	enum workflow_answer (*ask)(void *context, size_t migration); /* NULL: all run */
 	void (*started)(void *context, size_t migration, size_t batch);

@@ -304,3 +304,16 @@ int workflow_session_state(struct workflow_session *session, const char *id, cha
 	free(there);
 	return rc;
 }
+
+int workflow_session_invalid_indexes(struct workflow_session *session, char **out, struct error *err)
+{
+	static const char sql[] = "SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n.nspname) || '.' ||"
+				  " pg_catalog.quote_ident(c.relname), E'\n' ORDER BY c.oid)"
+				  " FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+				  " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+				  " WHERE NOT i.indisvalid AND c.relkind = 'i'";
+	(void)pthread_mutex_lock(&session->mutex);
+	int rc = pg_conn_value(session->conn, sql, "asking for invalid indexes", out, err);
+	(void)pthread_mutex_unlock(&session->mutex);
+	return rc;
+}

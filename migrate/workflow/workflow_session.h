@@ -66,5 +66,7 @@ int workflow_session_set_statement(struct workflow_session *session, const char 
 int workflow_session_forget(struct workflow_session *session, const char *id, struct error *err);
 /* *out is the state of that id as it is now, or NULL; one of workflow_state_name(), to be freed. */
 int workflow_session_state(struct workflow_session *session, const char *id, char **out, struct error *err);
+/* "schema.name" of indexes that are not valid, one a line; to be freed. */
+int workflow_session_invalid_indexes(struct workflow_session *session, char **out, struct error *err);
 
 #endif

@@ -183,6 +183,8 @@ static unsigned look_at_kind(const struct beginning *b, enum ledger_kind kind)
 	static const char *const upkeep[] = {"ANALYZE", "ANALYSE", "VACUUM", NULL};
 	if (kind == LEDGER_KIND_DATA)
 		return WORKFLOW_SQL_DATA;
+	if (kind == LEDGER_KIND_CONTROL)
+		return WORKFLOW_SQL_CONTROL;
 	return kind == LEDGER_KIND_DDL && !is_one_of(&b->tokens[0], upkeep) ? WORKFLOW_SQL_DDL : 0;
 }
 

@@ -18,7 +18,8 @@ enum workflow_sql_kind {
 	WORKFLOW_SQL_CONCURRENTLY = 32, /* waits for other transactions, while it blocks nobody */
 	WORKFLOW_SQL_BY_STEPS = 64,	/* may have done part of its work when it fails */
 	WORKFLOW_SQL_FIRST = 128,	/* SET TRANSACTION: only before anything else in a transaction */
-	WORKFLOW_SQL_BEGIN = 256	/* a transaction is open after it: BEGIN, COMMIT AND CHAIN */
+	WORKFLOW_SQL_BEGIN = 256,	/* a transaction is open after it: BEGIN, COMMIT AND CHAIN */
+	WORKFLOW_SQL_CONTROL = 512	/* changes nothing but its session: SET, BEGIN, … */
 };
 
 /* Flags of enum workflow_sql_kind; 0 for what is none of these. */

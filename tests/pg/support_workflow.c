@@ -122,6 +122,7 @@ static int run(struct workflow_test *test, struct site *site, bool down)
 						     .parallel = test->parallel,
 						     .lock_timeout_ns = test->lock_timeout_ns,
 						     .retries = test->retries,
+						     .unmeasured = test->unmeasured,
 						     .cancelled = test->cancelled};
 	return workflow_run(&options, &test->results, &test->err);
 }

@@ -24,6 +24,7 @@ struct workflow_test {
 	const volatile bool *cancelled;
 	bool skip_missing;
 	bool allow_changed;
+	bool unmeasured;
 };
 
 /* A database without tables, in public at least, and a folder without migrations. */
