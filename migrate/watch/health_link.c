@@ -34,10 +34,12 @@ void health_pace_done(struct health_pace *pace, int64_t now_ns, int64_t cost_ns)
 	pace->due_ns = now_ns + wait_ns - pace->interval_ns / 4;
 }
 
-void health_link_hurry(struct health_link *link)
+void health_link_hurry(struct health_link *link, bool only_seldom)
 {
-	for (int i = 0; i < HEALTH_GROUPS; i++)
-		link->groups[i].pace.due_ns = INT64_MIN;
+	for (int i = 0; i < HEALTH_GROUPS; i++) {
+		if (!only_seldom || link->groups[i].query.may_be_slow)
+			link->groups[i].pace.due_ns = INT64_MIN;
+	}
 }
 
 void health_link_init(struct health_link *link, const char *url, double time_scale, atomic_bool *stop)
@@ -46,7 +48,7 @@ void health_link_init(struct health_link *link, const char *url, double time_sca
 	link->url = url;
 	link->time_scale = time_scale;
 	link->stop = stop;
-	health_link_hurry(link); /* the run's time is negative at first */
+	health_link_hurry(link, false); /* the run's time is negative at first */
 }
 
 void health_link_release(struct health_link *link)

@@ -52,8 +52,8 @@ struct health_link {
 	struct health_link_group groups[HEALTH_GROUPS];
 };
 
-/* Everything is due, however recently it was asked: for the last look. */
-void health_link_hurry(struct health_link *link);
+/* Everything is due, however recently it was asked, or only what is asked seldom: for the first and the last look. */
+void health_link_hurry(struct health_link *link, bool only_seldom);
 
 enum health_answer {
 	HEALTH_NOT_DUE,

@@ -254,7 +254,8 @@ static void lose(struct health_watch *watch)
 	watch->postmaster = 0;
 }
 
-static void take_sample(struct health_watch *watch)
+/* only_server: without what would be a rate over next to no time. */
+static void take_sample(struct health_watch *watch, bool only_server)
 {
 	int64_t start_ns = clock_mono_ns();
 	int64_t now_ns = start_ns - watch->options.t0_ns;
@@ -262,14 +263,14 @@ static void take_sample(struct health_watch *watch)
 	health_log_writer_begin(watch->writer, now_ns);
 	activity_list_begin(&watch->activities, now_ns);
 	bool there = ask_server(watch, now_ns, &answered);
-	if (there) {
+	if (there && !only_server) {
 		look_at_processes(watch, now_ns);
 		look_at_machine(watch);
 		add_own_cost(watch, start_ns);
-	} else {
-		lose(watch);
 	}
-	if (!there && answered == 0)
+	if (!there)
+		lose(watch);
+	if (answered == 0 && (!there || only_server))
 		return; /* a sample that saw nothing is none: the gap shows with the next one */
 	if (watch->samples++ == 0)
 		watch->first_ns = now_ns;
@@ -315,15 +316,16 @@ static void *watch_main(void *context)
 	struct health_watch *watch = context;
 	while (!atomic_load(&watch->stop) && watch->write_error.code == 0) {
 		if (connect_server(watch))
-			take_sample(watch);
+			take_sample(watch, false);
 		sleep_to_next(watch);
 	}
-	/* A last look; a rate over a moment would only be noise. */
+	/* A last look. Soon after the one before it a rate would only be noise: then at what is looked at seldom. */
 	int64_t since_ns = clock_mono_ns() - watch->options.t0_ns - watch->last_ns;
-	if (watch->write_error.code == 0 && watch->link.conn && since_ns > watch->options.interval_ns / 2) {
-		health_link_hurry(&watch->link);
+	bool soon = watch->samples > 0 && since_ns <= watch->options.interval_ns / 2;
+	if (watch->write_error.code == 0 && watch->link.conn) {
+		health_link_hurry(&watch->link, soon);
 		watch->tree_pace.due_ns = INT64_MIN;
-		take_sample(watch);
+		take_sample(watch, soon);
 	}
 	return NULL;
 }

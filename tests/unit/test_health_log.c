@@ -1,5 +1,6 @@
 /* The health log: what is written comes back, over several chunks, and a damaged file is refused wherever it was hit.
  */
+#include "chunk_file.h"
 #include "health_log.h"
 #include "health_series.h"
 
@@ -259,6 +260,43 @@ static void test_damage_is_refused(void **state)
 	free(data);
 }
 
+/* Any bytes as chunks of a sound container: refused or read, never past their end. */
+static void test_any_chunks(void **state)
+{
+	(void)state;
+	static const char *const types[] = {"SAMP", "SERS", "ACTV", "GAPS", "NOTE", "SUMM"};
+	const char *path = path_of("any");
+	struct error err = ERROR_INIT;
+	unsigned seed = 1;
+	for (int round = 0; round < 200; round++) {
+		struct chunk_writer *writer = NULL;
+		unsigned char bytes[300];
+		assert_int_equal(chunk_writer_open(path, "HLTH", 1, &writer, &err), 0);
+		for (size_t t = 0; t < sizeof(types) / sizeof(*types); t++) {
+			size_t len = (size_t)rand_r(&seed) % sizeof(bytes);
+			for (size_t i = 0; i < len; i++) /* small numbers more often: they are counts and lengths */
+				bytes[i] = (unsigned char)(rand_r(&seed) % (rand_r(&seed) % 4 ? 6 : 256));
+			/* An empty table is always sound, so that what lies behind it is reached. */
+			bool empty = t > 0 && t < 5 && rand_r(&seed) % 3;
+			uint32_t count = (uint32_t)(rand_r(&seed) % 20);
+			static const unsigned char summary[] = {1, 'x', 2, 3, 0, 0, 0, 0};
+			bool sum = t == 5 && rand_r(&seed) % 3;
+			assert_int_equal(chunk_writer_add(writer, types[t],
+							  empty ? 0
+							  : sum ? 1
+								: count,
+							  0, sum ? summary : bytes,
+							  empty ? 0
+							  : sum ? sizeof(summary)
+								: len,
+							  &err),
+					 0);
+		}
+		assert_int_equal(chunk_writer_commit(writer, &err), 0);
+		(void)readable(path);
+	}
+}
+
 static void test_abort_leaves_nothing(void **state)
 {
 	(void)state;
@@ -300,9 +338,10 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),	     cmocka_unit_test(test_size),
-		cmocka_unit_test(test_too_many_series),	     cmocka_unit_test(test_damage_is_refused),
-		cmocka_unit_test(test_abort_leaves_nothing), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_round_trip),	cmocka_unit_test(test_size),
+		cmocka_unit_test(test_too_many_series), cmocka_unit_test(test_damage_is_refused),
+		cmocka_unit_test(test_any_chunks),	cmocka_unit_test(test_abort_leaves_nothing),
+		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
