@@ -60,9 +60,13 @@ int judgement_run(struct judgement *j, const char *run_dir, const struct judge_o
 void judgement_release(struct judgement *j);
 /* One rule applied to one thing; the sentence is the caller's to set. Valid until the next one is added. */
 struct rule_result *judgement_add_rule(struct judgement *j, const char *name, const char *entity, double value);
-/* judgement_health.c: limits on the servers' health, and why one that fails a run could not be looked at (or NULL). */
+/* judgement_health.c: limits on the servers' health. */
 void judgement_apply_health_rules(struct judgement *j);
-char *judgement_health_blindness(const struct judgement *j);
+/*
+ * The next rule from *index on that has a limit (or, only_failing, one that fails a run) on what is not known of the
+ * migrating lane; NULL behind the last. *index is then behind it.
+ */
+const char *judgement_next_unknown_limit(const struct judgement *j, bool only_failing, size_t *index);
 /* judgement_checks.c: a rollback and data that were checked beside the replay. */
 void judgement_apply_check_rules(struct judgement *j);
 void judgement_add_data_checks(const struct judgement *j, json_t *list);

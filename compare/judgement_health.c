@@ -33,14 +33,13 @@ void judgement_apply_health_rules(struct judgement *j)
 	}
 }
 
-char *judgement_health_blindness(const struct judgement *j)
+const char *judgement_next_unknown_limit(const struct judgement *j, bool only_failing, size_t *index)
 {
-	for (size_t i = 0; i < health_judge_limit_count(); i++) {
-		struct health_limit limit = health_judge_limit(j->health, i);
+	while (j->data.has_migration && *index < health_judge_limit_count()) {
+		struct health_limit limit = health_judge_limit(j->health, (*index)++);
 		const struct threshold *rule = thresholds_find(j->thresholds, limit.rule, "");
-		if (rule && rule->fail.set && !limit.known)
-			return mem_printf("the limit %s cannot be judged: the run does not have that series",
-					  limit.rule);
+		if (is_set(rule) && !limit.known && (rule->fail.set || !only_failing))
+			return limit.rule;
 	}
 	return NULL;
 }

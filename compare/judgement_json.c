@@ -452,6 +452,9 @@ static json_t *untested_json(const struct judgement *j)
 			       stall_judge_unmapped_waits(j->stalls));
 		add_untested(list, "other backends", text);
 	}
+	const char *unknown;
+	for (size_t limit = 0; (unknown = judgement_next_unknown_limit(j, false, &limit));)
+		add_untested(list, unknown, "a limit is set, and the run does not have that series");
 	add_untested_tables(j, list);
 	check_judge_add_untested(&j->checks, list);
 	return list;

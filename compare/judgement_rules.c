@@ -412,8 +412,8 @@ void judgement_decide(struct judgement *j)
 	j->blind = j->data.has_migration ? stall_judge_blindness(j->stalls) : NULL;
 	if (j->data.has_migration && j->data.ledger.outcome == LEDGER_NONE)
 		j->blind = mem_strdup("the migration's ledger is missing");
-	if (j->data.has_migration && !j->blind)
-		j->blind = judgement_health_blindness(j);
+	size_t limit = 0;
+	const char *unknown = judgement_next_unknown_limit(j, true, &limit);
 	if (!j->blind)
 		j->blind = check_judge_blindness(&j->checks);
 	if (j->invalid && !failed_on_its_own(j)) {
@@ -435,6 +435,9 @@ void judgement_decide(struct judgement *j)
 	} else if (j->blind) {
 		j->outcome = VERDICT_CANNOT_TELL;
 		j->reason = capitalized(j->blind);
+	} else if (unknown) {
+		j->outcome = VERDICT_CANNOT_TELL;
+		j->reason = mem_printf("The limit %s cannot be judged: the run does not have that series.", unknown);
 	} else if (*j->fidelity.late) {
 		j->outcome = VERDICT_CANNOT_TELL;
 		j->reason = capitalized(j->fidelity.late);

@@ -201,6 +201,8 @@ static void test_limits(void **state)
 	struct verdict *verdict = judge(run, "health.standby_lag_s", "fail >= 1s");
 	assert_int_equal(verdict->outcome, VERDICT_CANNOT_TELL);
 	assert_non_null(strstr(verdict->reason, "health.standby_lag_s"));
+	assert_non_null(named(json_object_get(verdict->document, "untested"), "what", "health.standby_lag_s"));
+	assert_null(named(json_object_get(verdict->document, "untested"), "what", "lock waits"));
 	verdict_free(verdict);
 	verdict = judge(run, "health.standby_lag_s", "warn >= 1s");
 	assert_int_equal(verdict->outcome, VERDICT_CLEAR);
