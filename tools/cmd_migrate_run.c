@@ -54,12 +54,21 @@ static void show_error(const struct workflow_migration *migration, const struct 
 	output_error(&err);
 }
 
+/* A bar and questions do not go together. */
+static void begin_progress(const struct show *show)
+{
+	if (!migrate_args.interactive)
+		output_progress_begin(show->down ? "taking back" : "migrating", "migrations", 1);
+}
+
 static void finished(void *context, const struct workflow_result *result)
 {
 	struct show *show = context;
+	output_progress_end(); /* results are no messages: the bar would stand in their line */
 	migrate_show_result(show->site, result, show->down);
 	if (result->message && result->outcome != WORKFLOW_DONE)
 		show_error(migration_of(show, result->migration), result);
+	begin_progress(show);
 }
 
 static void progress(void *context, const struct workflow_progress *at)
@@ -104,8 +113,7 @@ static int run_choice(const struct migrate_call *call, const struct migrate_site
 						     .finished = finished,
 						     .progress = progress,
 						     .context = &show};
-	if (!migrate_args.interactive) /* a bar and questions do not go together */
-		output_progress_begin(down ? "taking back" : "migrating", "migrations", 1);
+	begin_progress(&show);
 	int rc = workflow_run(&options, &results, err);
 	output_progress_end();
 	migrate_show_counts(site, choice, &results, down);

@@ -64,6 +64,11 @@ static void show_locks(const struct workflow_result *result)
 			continue;
 		migrate_format_ns(lock->held_ns, held, sizeof(held));
 		migrate_format_ns(lock->waited_ns, waited, sizeof(waited));
+		if (lock->held_ns == 0 && lock->waited_ns > 0) {
+			output_text("          wanted %s on %s, and waited %s in vain%s\n", lock->mode, lock->relation,
+				    waited, lock->blocks_writes ? ", as did those behind it" : "");
+			continue;
+		}
 		output_text("          held %s on %s for %s: %s%s\n", lock->mode, lock->relation, held,
 			    blocking_words(lock), lock->hot && lock->blocks_writes ? " (HOT PATH)" : "");
 		if (lock->waited_ns > 0)

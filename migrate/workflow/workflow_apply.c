@@ -79,7 +79,7 @@ static void statement_begins(void *context, size_t index)
 	struct attempt *attempt = context;
 	struct workflow_job *job = attempt->job;
 	struct error err = ERROR_INIT;
-	size_t number = workflow_script_number(&attempt->script, index);
+	size_t number = attempt->script.numbers[index];
 	if (number == 0)
 		return;
 	atomic_store(&job->statement, (uint32_t)number);
@@ -155,7 +155,7 @@ static void note_place(struct attempt *attempt, const struct ledger_statement *l
 	bool needs_none = strcmp(last->sqlstate, "25001") == 0;
 	result->file = mem_strdup(path);
 	result->line = own ? 0 : last->line;
-	result->statement = own ? 0 : workflow_script_number(&attempt->script, attempt->ledger.statement_count - 1);
+	result->statement = attempt->script.numbers[attempt->ledger.statement_count - 1];
 	memcpy(result->sqlstate, last->sqlstate, sizeof(result->sqlstate));
 	free(result->message);
 	result->message = mem_printf("%s%s%s", what, last->message ? last->message : "it was stopped",

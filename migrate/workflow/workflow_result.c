@@ -52,14 +52,10 @@ static void add_name(struct ledger_names *names, const char *name)
 		ledger_names_add(names, name);
 }
 
-static bool was_made_here(const struct ledger *ledger, const char *relation)
+static void add_names(struct ledger_names *names, const struct ledger_names *from)
 {
-	for (size_t i = 0; i < ledger->statement_count; i++) {
-		if (names_hold(&ledger->statements[i].relations_created, relation) ||
-		    names_hold(&ledger->statements[i].indexes_built, relation))
-			return true;
-	}
-	return false;
+	for (size_t i = 0; i < from->count; i++)
+		add_name(names, from->items[i]);
 }
 
 /* "orders" stands for that table in any schema. */
@@ -104,19 +100,18 @@ static void add_lock(struct workflow_result *result, const struct workflow_meta 
 	lock->waited_ns += from->waited_ns;
 }
 
-static void add_statement(struct workflow_result *result, const struct workflow_meta *meta, const struct ledger *ledger,
-			  const struct ledger_statement *statement)
+static void add_statement(struct workflow_result *result, const struct workflow_meta *meta,
+			  const struct ledger_names *made, const struct ledger_statement *statement)
 {
 	for (size_t i = 0; i < statement->lock_count; i++) {
-		if (!was_made_here(ledger, statement->locks[i].relation))
+		if (!names_hold(made, statement->locks[i].relation))
 			add_lock(result, meta, &statement->locks[i]);
 	}
 	for (size_t i = 0; i < statement->rewrite_count; i++) {
-		if (!was_made_here(ledger, statement->rewrites[i]))
+		if (!names_hold(made, statement->rewrites[i]))
 			add_name(&result->rewrites, statement->rewrites[i]);
 	}
-	for (size_t i = 0; i < statement->indexes_invalid.count; i++)
-		add_name(&result->invalid_indexes, statement->indexes_invalid.items[i]);
+	add_names(&result->invalid_indexes, &statement->indexes_invalid);
 	if (statement->wal_bytes > 0)
 		result->wal_bytes += statement->wal_bytes;
 	if (statement->rows_changed > 0 && !statement->sqlstate[0])
@@ -125,12 +120,18 @@ static void add_statement(struct workflow_result *result, const struct workflow_
 
 void workflow_result_add(struct workflow_result *result, const struct workflow_meta *meta, const struct ledger *ledger)
 {
+	struct ledger_names made = {0};
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		add_names(&made, &ledger->statements[i].relations_created);
+		add_names(&made, &ledger->statements[i].indexes_built);
+	}
 	result->rows_changed = 0; /* what an attempt before changed was rolled back */
 	result->duration_ns = ledger->end_ns - ledger->start_ns;
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		if (!workflow_script_is_own(ledger->statements[i].file))
-			add_statement(result, meta, ledger, &ledger->statements[i]);
+			add_statement(result, meta, &made, &ledger->statements[i]);
 	}
+	names_release(&made);
 }
 
 static bool lines_hold(const char *lines, const char *line, size_t len)

@@ -9,6 +9,8 @@ void workflow_script_release(struct workflow_script *script)
 {
 	migration_release(&script->all);
 	migration_release(&script->own);
+	free(script->numbers);
+	memset(script, 0, sizeof(*script));
 }
 
 bool workflow_script_is_own(const char *file)
@@ -16,18 +18,17 @@ bool workflow_script_is_own(const char *file)
 	return file && strcmp(file, WORKFLOW_OWN_FILE) == 0;
 }
 
-size_t workflow_script_number(const struct workflow_script *script, size_t index)
-{
-	size_t number = 0;
-	for (size_t i = 0; i <= index; i++)
-		number += !workflow_script_is_own(script->all.statements[i].file);
-	return workflow_script_is_own(script->all.statements[index].file) ? 0 : number;
-}
-
 static void add_statement(struct workflow_script *script, const struct migration_statement *statement)
 {
 	struct migration *all = &script->all;
-	all->statements = mem_realloc(all->statements, all->statement_count + 1, sizeof(*all->statements));
+	bool own = workflow_script_is_own(statement->file);
+	if (all->statement_count == script->capacity) {
+		script->capacity = script->capacity ? script->capacity * 2 : 16;
+		all->statements = mem_realloc(all->statements, script->capacity, sizeof(*all->statements));
+		script->numbers = mem_realloc(script->numbers, script->capacity, sizeof(*script->numbers));
+	}
+	script->team_count += !own;
+	script->numbers[all->statement_count] = own ? 0 : script->team_count;
 	all->statements[all->statement_count++] = *statement;
 }
 
@@ -63,7 +64,6 @@ static int add_team(struct workflow_script *script, const struct migration *sql,
 		if (patient)
 			rc = add_timeout(script, "", 0, err);
 		add_statement(script, &sql->statements[i]);
-		script->team_count++;
 		if (rc == 0 && patient)
 			rc = add_timeout(script, "", lock_timeout_ns, err);
 	}

@@ -18,7 +18,9 @@
 struct workflow_script {
 	struct migration all; /* its statements point into the migration and into `own` */
 	struct migration own;
+	size_t *numbers;   /* of each statement in `all`: among the team's, from 1; 0 for one of ours */
 	size_t team_count; /* statements that are not ours */
+	size_t capacity;
 };
 
 /*
@@ -29,8 +31,6 @@ struct workflow_script {
 int workflow_script_build(struct workflow_script *script, const struct migration *sql, int64_t lock_timeout_ns,
 			  const char *history, struct error *err);
 void workflow_script_release(struct workflow_script *script);
-/* The number of the team's statement at that place in the list, from 1; 0 for one of ours. */
-size_t workflow_script_number(const struct workflow_script *script, size_t index);
 bool workflow_script_is_own(const char *file);
 
 #endif

@@ -230,7 +230,8 @@ void workflow_session_sql_put(struct workflow_session *session, const struct wor
 
 void workflow_session_has_table(struct workflow_session *session)
 {
-	session->history.exists = true;
+	if (!session->history.exists) /* never written while others may read it: then it is there from the start */
+		session->history.exists = true;
 }
 
 int workflow_session_put(struct workflow_session *session, const struct workflow_entry *entry, struct error *err)
