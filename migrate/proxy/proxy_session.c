@@ -286,7 +286,7 @@ static bool take_answer(struct proxy_session *session, const struct wire_message
 	case 'A':
 		return true;
 	case 'N':
-		return !ours || (head->flags & PENDING_LOUD);
+		return !head || (head->flags & (PENDING_OURS | PENDING_UNNOTICED)) == 0 || (head->flags & PENDING_LOUD);
 	case 'E':
 		return take_error(session, message);
 	case 'Z':
@@ -376,10 +376,13 @@ static int wait_ms(int64_t until_ns, int64_t now_ns)
 static void poll_links(struct proxy_session *session, bool tool_wanted, int64_t until_ns)
 {
 	struct proxy_link *tool = &session->tool, *server = &session->server;
-	bool server_wanted = wire_buffer_len(&tool->out) <= UNSENT_MAX;
+	bool server_wanted = wire_buffer_len(&tool->out) <= UNSENT_MAX &&
+			     wire_buffer_len(&server->in.bytes) <= UNSENT_MAX + server->in.want;
 	short tool_events = proxy_link_events(tool, tool_wanted);
+	short server_events = proxy_link_events(server, server_wanted);
+	/* one that is not waited for is left out: poll() would tell of its end again and again */
 	struct pollfd fds[3] = {{.fd = tool_events ? tool->fd : -1, .events = tool_events},
-				{.fd = server->fd, .events = proxy_link_events(server, server_wanted)},
+				{.fd = server_events ? server->fd : -1, .events = server_events},
 				{.fd = proxy_trace_socket(session), .events = POLLIN}};
 	int timeout_ms = proxy_link_has_more(server) && server_wanted ? 0 : wait_ms(until_ns, clock_mono_ns());
 	(void)poll(fds, 3, timeout_ms);

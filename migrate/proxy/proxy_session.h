@@ -49,9 +49,10 @@ enum session_end {
 };
 
 enum pending_flag {
-	PENDING_OURS = 1,      /* the answers are not the tool's business */
-	PENDING_LOUD = 2,      /* but errors and notices are: COMMIT */
-	PENDING_HIDDEN_TAG = 4 /* of the tool's statement: its CommandComplete is held back until COMMIT */
+	PENDING_OURS = 1,	/* the answers are not the tool's business */
+	PENDING_LOUD = 2,	/* but errors and notices are: COMMIT */
+	PENDING_HIDDEN_TAG = 4, /* of the tool's statement: its CommandComplete is held back until COMMIT */
+	PENDING_UNNOTICED = 8	/* of the tool's statement: its notices are of our making */
 };
 
 /* A message sent, whose answers are still to come. */

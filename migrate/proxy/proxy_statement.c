@@ -367,13 +367,13 @@ int session_do_query(struct proxy_session *session, struct wire_message *message
 
 /* ---- The extended protocol ---- */
 
-static void put_execute(struct proxy_session *session, const char *portal, uint32_t max_rows)
+static void put_execute(struct proxy_session *session, const char *portal, uint32_t max_rows, uint8_t flags)
 {
 	size_t mark = wire_begin(&session->server.out, 'E');
 	wire_put_string(&session->server.out, portal);
 	wire_put_u32(&session->server.out, max_rows);
 	wire_end(&session->server.out, mark);
-	session_expect(session, 'E', 0);
+	session_expect(session, 'E', flags);
 }
 
 /* An Execute, with all that is needed to send it again. */
@@ -385,6 +385,8 @@ struct execution {
 	char *bind; /* NULL: it cannot be sent again */
 	size_t bind_len;
 	bool is_copy;	 /* it may take data in */
+	bool opens;	 /* it is a BEGIN */
+	bool inherits;	 /* … of a transaction that we began: the server will say that one is in progress */
 	bool sync_taken; /* the tool's Sync went with it */
 };
 
@@ -414,8 +416,10 @@ static int send_execution(struct proxy_session *session, struct execution *execu
 {
 	begin_run(session, (struct span){execution->text, execution->text_len}, may_rerun);
 	proxy_trace_start(session);
-	put_execute(session, execution->portal, execution->max_rows);
-	bool open = is_open(session);
+	put_execute(session, execution->portal, execution->max_rows, execution->inherits ? PENDING_UNNOTICED : 0);
+	/* Behind a BEGIN, too, a Sync does nothing; and that its transaction is open is learned from the answer only.
+	 */
+	bool open = is_open(session) || execution->opens;
 	if (!open)
 		push_answer(session, execution);
 	else if (execution->is_copy)
@@ -472,7 +476,7 @@ static int run_on(struct proxy_session *session, struct execution *execution)
 {
 	begin_run(session, (struct span){execution->text, execution->text_len}, false);
 	session_send_batch(session);
-	put_execute(session, execution->portal, execution->max_rows);
+	put_execute(session, execution->portal, execution->max_rows, 0);
 	push_answer(session, execution);
 	return wait_cancellable(session);
 }
@@ -480,7 +484,10 @@ static int run_on(struct proxy_session *session, struct execution *execution)
 static int execute(struct proxy_session *session, struct execution *execution, bool goes_on)
 {
 	struct span sql = {execution->text, execution->text_len};
-	if (transaction_word_of(sql) == WORD_OPENS)
+	execution->is_copy = begins_with(sql, "COPY");
+	execution->opens = transaction_word_of(sql) == WORD_OPENS;
+	execution->inherits = execution->opens && session->own_block;
+	if (execution->opens)
 		session->own_block = false; /* where ours is open it is the tool's from now on */
 	int rc = goes_on ? run_on(session, execution) : run_execution(session, execution);
 	struct named_portal *portal = statement_names_portal(&session->names, execution->portal);
@@ -515,7 +522,6 @@ int session_do_execute(struct proxy_session *session, const struct wire_message 
 			memcpy(execution.bind, portal->bind, portal->bind_len);
 			execution.bind_len = portal->bind_len;
 		}
-		execution.is_copy = begins_with((struct span){execution.text, execution.text_len}, "COPY");
 		rc = execute(session, &execution, portal && portal->suspended);
 	}
 	free(execution.portal);

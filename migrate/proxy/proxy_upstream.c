@@ -219,7 +219,9 @@ void proxy_upstream_put_welcome(PGconn *conn, uint32_t secret, struct wire_buffe
 	wire_end(out, mark);
 }
 
-void proxy_upstream_take_over(PGconn *conn, struct proxy_link *link)
+bool proxy_upstream_take_over(PGconn *conn, struct proxy_link *link)
 {
-	proxy_link_init(link, WIRE_FROM_SERVER, PQsocket(conn), PQsslInUse(conn) ? PQsslStruct(conn, "OpenSSL") : NULL);
+	void *tls = PQsslInUse(conn) ? PQsslStruct(conn, "OpenSSL") : NULL;
+	proxy_link_init(link, WIRE_FROM_SERVER, PQsocket(conn), tls);
+	return tls || !PQsslInUse(conn);
 }

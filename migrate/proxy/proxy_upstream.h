@@ -27,8 +27,8 @@ PGconn *proxy_upstream_connect(const char *url, struct span startup, const atomi
 			       struct proxy_refusal *refusal);
 /* What the tool is told after a login: ParameterStatus for what the server reports, and the key for cancelling. */
 void proxy_upstream_put_welcome(PGconn *conn, uint32_t secret, struct wire_buffer *out);
-/* From here on the connection's bytes are read and written through the link. */
-void proxy_upstream_take_over(PGconn *conn, struct proxy_link *link);
+/* From here on the connection's bytes are read and written through the link. False for a TLS library not known here. */
+bool proxy_upstream_take_over(PGconn *conn, struct proxy_link *link);
 
 /* A parameter of a startup packet, NULL when it is not there. */
 const char *proxy_startup_find(struct span startup, const char *name);

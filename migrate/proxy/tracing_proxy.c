@@ -100,6 +100,11 @@ static bool log_in(struct guest *guest, const struct proxy_greeting *greeting)
 		say_goodbye(session, refusal.sqlstate, refusal.message);
 		return false;
 	}
+	if (!proxy_upstream_take_over(conn, &session->server)) {
+		say_goodbye(session, "0A000", "rehearse: this libpq has another TLS library than OpenSSL");
+		PQfinish(conn);
+		return false;
+	}
 	PGcancel *cancel = PQgetCancel(conn);
 	const char *plain = PQparameterStatus(conn, "standard_conforming_strings");
 	session->plain_strings = plain && strcmp(plain, "on") == 0;
@@ -108,7 +113,6 @@ static bool log_in(struct guest *guest, const struct proxy_greeting *greeting)
 	session->conn = conn;
 	session->cancel = cancel;
 	(void)pthread_mutex_unlock(&shared->lock);
-	proxy_upstream_take_over(conn, &session->server);
 	size_t mark = wire_begin(&session->tool.out, 'R');
 	wire_put_u32(&session->tool.out, 0); /* AuthenticationOk */
 	wire_end(&session->tool.out, mark);

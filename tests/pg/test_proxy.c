@@ -114,6 +114,12 @@ static void expect_status(PGconn *conn, PGTransactionStatusType status)
 	assert_int_equal(PQtransactionStatus(conn), status);
 }
 
+static void note_notice(void *context, const PGresult *result)
+{
+	int *count = context;
+	*count += PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) != NULL;
+}
+
 /* ---- Tools ---- */
 
 static void test_psql_runs_a_file(void **state)
@@ -259,6 +265,44 @@ static void test_a_pipeline(void **state)
 	expect_status(conn, PQTRANS_IDLE);
 	/* a pipeline up to its Sync is one transaction */
 	assert_int_equal(pg_server_number(conn, "SELECT sum(id) FROM piped"), 1 + 2 + 21 + 22);
+	PQfinish(conn);
+}
+
+/* As JDBC does it: BEGIN and the first statement before one Sync. */
+static void test_a_pipeline_with_its_own_begin(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {"CREATE TABLE begun (id int)", "BEGIN", "INSERT INTO begun VALUES (1)",
+					    "SELECT 1", "INSERT INTO begun VALUES (2)"};
+	PGconn *conn = connect_tool();
+	int notices = 0;
+	(void)PQsetNoticeReceiver(conn, note_notice, &notices);
+	for (size_t first = 0; first < 2; first++) { /* with a statement before the BEGIN, which becomes part of it */
+		for (int commit = 0; commit < 2; commit++) {
+			run(conn, "DROP TABLE IF EXISTS begun");
+			if (first)
+				run(conn, texts[0]);
+			notices = 0;
+			assert_int_equal(PQenterPipelineMode(conn), 1);
+			for (size_t i = first; i < 5; i++)
+				assert_int_equal(PQsendQueryParams(conn, texts[i], 0, NULL, NULL, NULL, NULL, 0), 1);
+			assert_int_equal(PQpipelineSync(conn), 1);
+			for (size_t i = first; i < 5; i++) {
+				expect_ok(PQgetResult(conn));
+				assert_null(PQgetResult(conn));
+			}
+			PQclear(PQgetResult(conn));
+			assert_int_equal(PQexitPipelineMode(conn), 1);
+			assert_int_equal(notices, 0);
+			expect_status(conn, PQTRANS_INTRANS); /* it is the tool's transaction */
+			run(conn, commit ? "COMMIT" : "ROLLBACK");
+			assert_int_equal(
+				pg_server_number(conn, "SELECT count(*) FROM pg_class WHERE relname = 'begun'"),
+				first || commit);
+			if (commit)
+				assert_int_equal(pg_server_number(conn, "SELECT count(*) FROM begun"), 2);
+		}
+	}
 	PQfinish(conn);
 }
 
@@ -480,12 +524,6 @@ static void test_several_statements_in_one_query(void **state)
 	PQfinish(through);
 }
 
-static void note_notice(void *context, const PGresult *result)
-{
-	int *count = context;
-	*count += PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) != NULL;
-}
-
 static void test_notices_and_notifications(void **state)
 {
 	(void)state;
@@ -643,6 +681,7 @@ int main(void)
 		cmocka_unit_test(test_who_gets_in),
 		cmocka_unit_test(test_what_a_startup_packet_asks_for),
 		cmocka_unit_test(test_a_pipeline),
+		cmocka_unit_test(test_a_pipeline_with_its_own_begin),
 		cmocka_unit_test(test_what_has_no_name_survives),
 		cmocka_unit_test(test_large_values_go_through),
 		cmocka_unit_test(test_copy_in),
