@@ -7,8 +7,6 @@
 
 #include <math.h>
 
-#define KEYS_MAX HEALTH_SERIES_MAX
-
 static const struct health_figure figures[] = {
 	{"active_sessions", "Active sessions", "sessions", "sessions.active", 1, false},
 	{"waiting_sessions", "Sessions waiting inside the server", "sessions", "sessions.waiting", 1, false},

@@ -12,7 +12,6 @@ void activity_list_init(struct activity_list *list)
 {
 	memset(list, 0, sizeof(*list));
 	list->checkpoint = NO_CHECKPOINT;
-	list->before_ns = INT64_MIN;
 }
 
 void activity_list_release(struct activity_list *list)
@@ -25,7 +24,6 @@ void activity_list_release(struct activity_list *list)
 
 void activity_list_begin(struct activity_list *list, int64_t now_ns)
 {
-	list->before_ns = list->now_ns ? list->now_ns : INT64_MIN;
 	list->now_ns = now_ns;
 }
 

@@ -26,7 +26,6 @@ struct activity_list {
 	size_t capacity;
 	uint64_t lost; /* beyond HEALTH_ACTIVITIES_MAX */
 	int64_t now_ns;
-	int64_t before_ns; /* the sample before; INT64_MIN: none */
 	/* the checkpointer's counters at the sample before */
 	bool has_counters;
 	int64_t timed;
