@@ -174,6 +174,8 @@ void ledger_merge(struct ledger *ledger, struct ledger *from)
 	for (size_t i = 0; i < from->statement_count; i++)
 		*ledger_add_statement(ledger) = from->statements[i];
 	free(from->statements); /* what they point to has moved */
+	free(from->tool.name);
+	free(from->problem);
 	ledger_init(from);
 	if (ledger->statement_count > 1)
 		qsort(ledger->statements, ledger->statement_count, sizeof(*ledger->statements), by_start);
