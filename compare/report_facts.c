@@ -2,6 +2,9 @@
 #include "report_facts.h"
 
 #include "html_text.h"
+#include "lock_effect.h"
+
+#include <math.h>
 
 enum verdict_outcome report_outcome(const json_t *document)
 {
@@ -138,6 +141,49 @@ const char *report_hint(const json_t *document)
 		return "Old statements meet the new schema: first release the application that no longer needs the old "
 		       "one, then migrate (expand, then contract).";
 	return NULL;
+}
+
+/* Modes that the manual does not know have no rank: the first of them stands for a statement that has no other. */
+const char *report_strongest_mode(const json_t *statement)
+{
+	size_t i;
+	const json_t *lock;
+	const char *strongest = "";
+	json_array_foreach (json_object_get(statement, "locks"), i, lock) {
+		const char *mode = html_text_of(lock, "mode");
+		if (!*strongest || lock_mode_rank(mode) > lock_mode_rank(strongest))
+			strongest = mode;
+	}
+	return strongest;
+}
+
+double report_statement_end_s(const json_t *statement)
+{
+	return fmax(html_number_of(statement, "end_s"), html_number_of(statement, "transaction_end_s"));
+}
+
+#define STRONG_RANK 4 /* ShareUpdateExclusiveLock: from there on DDL, and VACUUM, are kept out */
+#define LASTING_S   0.1
+
+static double took_s(const json_t *statement)
+{
+	return html_number_of(statement, "end_s") - html_number_of(statement, "start_s");
+}
+
+double report_statement_weight(const json_t *statement)
+{
+	double rank = lock_mode_rank(report_strongest_mode(statement));
+	double lasted_s = rank >= STRONG_RANK ? report_statement_end_s(statement) - html_number_of(statement, "start_s")
+					      : took_s(statement);
+	/* A day is shorter than the step from one mode to the next. */
+	return (rank >= STRONG_RANK ? rank * 1e5 : 0) + fmin(lasted_s, 99999);
+}
+
+bool report_statement_matters(const json_t *statement)
+{
+	return lock_mode_rank(report_strongest_mode(statement)) >= STRONG_RANK || took_s(statement) >= LASTING_S ||
+	       json_array_size(json_object_get(statement, "rewrite")) > 0 ||
+	       json_is_object(json_object_get(statement, "error"));
 }
 
 double report_migration_s(const json_t *document)

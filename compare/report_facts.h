@@ -27,6 +27,17 @@ bool report_query_is_found(const json_t *query);
 bool report_rule_fires(const json_t *document, const char *name);
 /* What usually helps against what was measured, NULL when nothing was. */
 const char *report_hint(const json_t *document);
+/* The strongest lock of a statement of the migration, "" for none. */
+const char *report_strongest_mode(const json_t *statement);
+/* When its locks were released, and it itself was over. */
+double report_statement_end_s(const json_t *statement);
+/*
+ * How much a reader has to know of a statement: by the strength of its locks, then by how long they or it lasted. A
+ * tool's own SET and SELECT come last.
+ */
+double report_statement_weight(const json_t *statement);
+/* It locked strongly, failed, wrote a relation anew, or took a tenth of a second. */
+bool report_statement_matters(const json_t *statement);
 /* Seconds from the migration's start to its end; negative without a migration. */
 double report_migration_s(const json_t *document);
 /* The replay file's name without its folder, "" when it is not known. */

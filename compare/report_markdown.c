@@ -338,8 +338,9 @@ static const struct subject subjects[] = {
 	 is_hurt_client, add_client, NULL, 0},
 	{"Rules that warn or fail", "rules",
 	 "| result | rule | of | value | levels |\n| --- | --- | --- | ---: | --- |\n", is_fired, add_rule, NULL, 0},
-	{"The migration's statements", "migration",
-	 "| statement | took | locks | error |\n| --- | ---: | --- | --- |\n", any, add_statement, NULL, 0},
+	{"The migration's statements that lock or last", "migration",
+	 "| statement | took | locks | error |\n| --- | ---: | --- | --- |\n", report_statement_matters, add_statement,
+	 NULL, 0},
 	{"Not tested", "untested", "| what | why |\n| --- | --- |\n", any, add_untested, NULL, 0},
 };
 

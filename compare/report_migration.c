@@ -2,11 +2,13 @@
 #include "report_sections.h"
 
 #include "html_text.h"
+#include "report_facts.h"
 #include "report_parts.h"
 
 #define LOCKS_SHOWN    8 /* of a statement */
 #define REWRITES_SHOWN 5
 #define NAME_SHOWN     120
+#define ALL_SHOWN      10 /* statements */
 
 static void add_more(const json_t *list, size_t shown, struct strbuf *out)
 {
@@ -63,10 +65,34 @@ static void statement_row(const json_t *s, struct strbuf *out)
 	strbuf_add_str(out, "</td>");
 }
 
+static bool is_trivial(const json_t *statement)
+{
+	return !report_statement_matters(statement);
+}
+
+/* A tool's own questions and settings are folded; a handful of statements is shown whole. */
 void report_add_migration(const json_t *document, struct strbuf *out)
 {
-	if (!report_table_add(out, "migration",
-			      "statement|#from|#took|locks: mode, waited, held|rewrote|#WAL|#size|error",
-			      json_object_get(document, "migration"), 0, NULL, statement_row))
-		report_add_none(out, "There was no migration.");
+	static const char heads[] = "statement|#from|#took|locks: mode, waited, held|rewrote|#WAL|#size|error";
+	const json_t *list = json_object_get(document, "migration");
+	size_t i;
+	size_t trivial = 0;
+	const json_t *statement;
+	json_array_foreach (list, i, statement)
+		trivial += is_trivial(statement);
+	if (json_array_size(list) <= ALL_SHOWN) {
+		if (!report_table_add(out, "migration", heads, list, 0, NULL, statement_row))
+			report_add_none(out, "There was no migration.");
+		return;
+	}
+	if (!report_table_add(out, "migration", heads, list, 0, report_statement_matters, statement_row))
+		report_add_none(out, "No statement locked strongly or took long.");
+	if (trivial == 0)
+		return;
+	strbuf_addf(out,
+		    "<details><summary id=\"migration-trivial\">%zu statements that neither locked strongly nor took "
+		    "long</summary>",
+		    trivial);
+	(void)report_table_add(out, "migration-trivial", heads, list, 0, is_trivial, statement_row);
+	strbuf_add_str(out, "</details>");
 }

@@ -2,15 +2,13 @@
 #include "report_svg.h"
 
 #include "html_text.h"
+#include "report_bars.h"
 
 #include <math.h>
 
 #define WIDTH	   1000.0
 #define LEFT	   64.0
-#define RIGHT	   10.0
-#define BAR_HEIGHT 18.0
-#define BARS_MAX   12
-#define CHARACTER  7.2 /* width of one at 12 px, about */
+#define RIGHT	   22.0 /* half of the last label of the axis */
 #define TABLE_ROWS 120
 
 /* One figure's numbers: time to x, and where its three bands lie. */
@@ -54,35 +52,6 @@ static const json_t *series(const struct figure *f, const char *name, const char
 	return json_object_get(json_object_get(f->timeline, name), lane);
 }
 
-static const char *strongest_mode(const json_t *statement, const char **relation)
-{
-	static const char *const modes[] = {
-		"AccessExclusiveLock",	    "ExclusiveLock",	"ShareRowExclusiveLock", "ShareLock",
-		"ShareUpdateExclusiveLock", "RowExclusiveLock", "RowShareLock",		 "AccessShareLock"};
-	for (size_t m = 0; m < 8; m++) {
-		size_t i;
-		const json_t *lock;
-		json_array_foreach (json_object_get(statement, "locks"), i, lock) {
-			if (strcmp(html_text_of(lock, "mode"), modes[m]) == 0) {
-				*relation = html_text_of(lock, "relation");
-				return modes[m];
-			}
-		}
-	}
-	*relation = "";
-	return "";
-}
-
-static const char *bar_class(const char *mode)
-{
-	if (strcmp(mode, "AccessExclusiveLock") == 0)
-		return "b1";
-	if (strcmp(mode, "ShareLock") == 0 || strcmp(mode, "ShareRowExclusiveLock") == 0 ||
-	    strcmp(mode, "ExclusiveLock") == 0)
-		return "b2";
-	return "b3";
-}
-
 static void add_axis(const struct figure *f, struct strbuf *out)
 {
 	static const double steps[] = {0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600};
@@ -112,56 +81,6 @@ static void add_count_label(struct strbuf *out, double y, double value, const ch
 	char text[60];
 	(void)snprintf(text, sizeof(text), "%.4g%s", value, unit);
 	add_label(out, y, text);
-}
-
-/* Beside the bar, on the side with more room, cut to it; inside where the bar takes nearly all. */
-static void add_bar_label(struct strbuf *out, const char *sql, const char *mode, double from, double width, double y)
-{
-	double room_left = from - LEFT;
-	double room_right = WIDTH - from - width;
-	bool inside = width > room_left && width > room_right;
-	bool left = !inside && room_left > room_right;
-	double room = inside ? width : left ? room_left : room_right;
-	size_t characters = (size_t)(room / CHARACTER);
-	size_t mode_len = strlen(mode) + 3;
-	size_t sql_len = characters > mode_len + 12 ? characters - mode_len : characters;
-	if (characters < 4)
-		return;
-	strbuf_addf(out, "<text class=\"%s%s\" x=\"%.1f\" y=\"%.1f\"%s>", inside ? "lbl on-" : "lbl",
-		    inside ? bar_class(mode) : "",
-		    left     ? from - 5
-		    : inside ? from + 6
-			     : from + width + 5,
-		    y, left ? " text-anchor=\"end\"" : "");
-	html_add_cut(out, sql, sql_len < 60 ? sql_len : 60);
-	if (*mode && sql_len != characters)
-		strbuf_addf(out, " · %s", mode);
-	strbuf_add_str(out, "</text>");
-}
-
-/* Statements beyond the rows share the last one. */
-static void add_bars(const struct figure *f, struct strbuf *out)
-{
-	size_t i;
-	const json_t *statement;
-	json_array_foreach (json_object_get(f->document, "migration"), i, statement) {
-		const char *relation;
-		const char *mode = strongest_mode(statement, &relation);
-		double from = x_of(f, html_number_of(statement, "start_s"));
-		double end_s = fmax(html_number_of(statement, "end_s"), html_number_of(statement, "transaction_end_s"));
-		double to = x_of(f, end_s);
-		double y = f->bars_y + BAR_HEIGHT * (double)(i < f->bars ? i : f->bars - 1);
-		double width = to - from > 3 ? to - from : 3;
-		strbuf_addf(out, "<g><title>");
-		html_add_cut(out, html_text_of(statement, "sql"), 200);
-		strbuf_addf(out, " — %.3f s to %.3f s, %s %s</title>", html_number_of(statement, "start_s"), end_s,
-			    mode, "");
-		strbuf_addf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
-			    bar_class(mode), from, y + 2, width, BAR_HEIGHT - 5);
-		if (i < f->bars)
-			add_bar_label(out, html_text_of(statement, "sql"), mode, from, width, y + BAR_HEIGHT - 6);
-		strbuf_add_str(out, "</g>");
-	}
 }
 
 /* Steps from the axis outwards: up for the migrating lane, down for the baseline. */
@@ -310,16 +229,15 @@ static void add_legend(struct strbuf *out)
 void report_svg_timeline(const json_t *document, struct strbuf *out)
 {
 	struct figure f = {.document = document, .timeline = json_object_get(document, "timeline")};
-	size_t statements = json_array_size(json_object_get(document, "migration"));
 	f.bin_s = html_number_of(f.timeline, "bin_s");
 	f.bins = json_array_size(json_object_get(f.timeline, "statements"));
 	if (f.bins == 0 || f.bin_s <= 0)
 		return;
 	f.span_s = f.bin_s * (double)f.bins;
-	f.bars = statements < BARS_MAX ? statements : BARS_MAX;
+	f.bars = report_bars_rows(json_object_get(document, "migration"));
 	f.bars_y = 4;
 	f.blocked_h = 64;
-	f.blocked_y = f.bars_y + BAR_HEIGHT * (double)f.bars + 24 + f.blocked_h;
+	f.blocked_y = f.bars_y + REPORT_BAR_HEIGHT * (double)f.bars + 24 + f.blocked_h;
 	f.p99_y = f.blocked_y + f.blocked_h + 26;
 	f.p99_h = 90;
 	f.height = f.p99_y + f.p99_h + 56;
@@ -331,7 +249,8 @@ void report_svg_timeline(const json_t *document, struct strbuf *out)
 		    "percentile of latency on both lanes, and errors. The table below has the figures.</desc>",
 		    WIDTH, f.height, f.span_s);
 	add_axis(&f, out);
-	add_bars(&f, out);
+	const struct report_bars bars = {.y = f.bars_y, .left = LEFT, .right = WIDTH - RIGHT, .span_s = f.span_s};
+	report_bars_add(&bars, json_object_get(document, "migration"), out);
 	add_blocked(&f, out);
 	add_p99(&f, out);
 	add_errors(&f, out);

@@ -145,12 +145,16 @@ static struct support_run *make_invalid(void)
 	return run;
 }
 
-/* Statements that take nearly the whole run, of each strength of lock. */
+/* A tool's migration: statements that take nearly the whole run, of each strength of lock, among many of its own. */
 static struct support_run *make_long(void)
 {
 	static const char *const modes[] = {"ShareUpdateExclusiveLock", "ShareLock", "AccessExclusiveLock"};
 	struct support_run *run = new_run();
 	add_traffic(run, 200 * SUPPORT_MS, END_NS);
+	for (int i = 0; i < 40; i++)
+		(void)migrate(run, "SET lock_timeout = " SUPPORT_REPORT_NUMBER, "public.alembic_version",
+			      "AccessShareLock", 2 * SUPPORT_S + i * 800 * SUPPORT_MS,
+			      2 * SUPPORT_S + i * 800 * SUPPORT_MS + SUPPORT_MS);
 	for (int i = 0; i < 3; i++)
 		(void)migrate(run, "CREATE INDEX CONCURRENTLY archive_owner ON archive (owner)", "public.archive",
 			      modes[i], (3 + i) * SUPPORT_S, (36 + i) * SUPPORT_S);
@@ -249,6 +253,14 @@ struct verdict *support_report_huge(size_t count, size_t text_len)
 	     count);
 	fill(d, "data_checks",
 	     json_pack("{s:s, s:f, s:f, s:s}", "name", t, "compared", 1.0, "differing", 2.0, "result", t), count);
+	json_t *timeline = json_pack("{s:f}", "bin_s", 1.0);
+	static const char *const series[] = {"p99_ms", "blocked_sessions", "errors"};
+	(void)json_object_set_new(timeline, "statements", repeat(json_integer(12345), 600));
+	for (int i = 0; i < 3; i++)
+		(void)json_object_set_new(timeline, series[i],
+					  json_pack("{s:o, s:o}", "baseline", repeat(json_real(1234.5), 600),
+						    "migrating", repeat(json_real(98765.4), 600)));
+	(void)json_object_set_new(d, "timeline", timeline);
 	fill(d, "untested", json_pack("{s:s, s:s}", "what", t, "why", t), count);
 	json_t *environment = json_pack("{s:s, s:s, s:{s:s}}", "commit", t, "start_time", t, "replay_file", "path", t);
 	(void)json_object_set_new(
