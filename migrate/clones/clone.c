@@ -10,6 +10,7 @@
 #include "clone_remove.h"
 #include "logging.h"
 #include "mem.h"
+#include "stop_flag.h"
 
 #include <unistd.h>
 
@@ -138,6 +139,8 @@ static int make_set(const struct clone_request *request, struct clone_set *set, 
 		rc = clone_guardian_start(&set->guardian, set->state_folder, set->records, set->count, err);
 	if (rc == 0)
 		rc = set->provider->create(request, set, err);
+	if (rc == 0 && stop_flag_is_set(request->cancelled))
+		rc = error_set(err, ERR_INTERRUPTED, "making the clones: interrupted");
 	if (rc == 0)
 		rc = update_records(set, CLONE_UP, err);
 	return rc;

@@ -294,7 +294,7 @@ static bool segment_is_there(const char *id)
 static void test_shared_memory(void **state)
 {
 	(void)state;
-	char command[400], id[64];
+	char command[400], id[64], path[100];
 	if (CLONE_TEST_RUN("sh", "-c", "command -v ipcs >/dev/null") != 0)
 		skip();
 	struct clone_request request = make_request("shm");
@@ -304,9 +304,18 @@ static void test_shared_memory(void **state)
 	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
 	(void)snprintf(id, sizeof(id), "%.60s", clone_test_said);
 	assert_true(segment_is_there(id));
+	/* and the POSIX segment that the server has mapped */
+	(void)snprintf(command, sizeof(command),
+		       "sed -n 's|.*\\(/dev/shm/PostgreSQL.[0-9]*\\).*|\\1|p' /proc/%ld/maps |"
+		       " head -n 1 | tr -d '\\n'",
+		       (long)set->clones[0].pid);
+	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
+	(void)snprintf(path, sizeof(path), "%.90s", clone_test_said);
+	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(kill(set->clones[0].pid, SIGKILL), 0);
 	clone_test_destroy(set);
 	assert_false(segment_is_there(id));
+	assert_int_not_equal(access(path, F_OK), 0);
 	clone_test_expect_nothing();
 }
 
