@@ -171,7 +171,9 @@ __attribute__((noreturn)) static void child_run(const struct launch *launch, pid
 	(void)signal(SIGTERM, SIG_DFL);
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (o->own_group)
+	if (o->own_session)
+		(void)setsid();
+	else if (o->own_group)
 		(void)setpgid(0, 0);
 	if (o->nice)
 		(void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + o->nice);

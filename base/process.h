@@ -20,10 +20,11 @@ struct process_options {
 	const char *directory;		/* working folder, NULL for ours */
 	uid_t uid;			/* run as; (uid_t)-1 for ourselves. Groups are set to match */
 	gid_t gid;
-	int nice;	/* added to our nice value */
-	int stdin_fd;	/* what it reads, -1: nothing */
-	int stdout_fd;	/* where its output goes, -1: collected */
-	bool own_group; /* a process group of its own: a terminal's Ctrl-C does not reach it */
+	int nice;	  /* added to our nice value */
+	int stdin_fd;	  /* what it reads, -1: nothing */
+	int stdout_fd;	  /* where its output goes, -1: collected */
+	bool own_group;	  /* a process group of its own: a terminal's Ctrl-C does not reach it */
+	bool own_session; /* the same, and no terminal: who asks a question there gets an error, not a long wait */
 	/* process_start(): SIGTERM for it when the calling thread ends, kill -9 included. process_run() always does. */
 	bool die_with_us;
 	int64_t timeout_ns;	/* process_run(): stopped after it as when cancelled, and ERR_UNAVAILABLE; 0 for none */

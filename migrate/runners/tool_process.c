@@ -132,7 +132,7 @@ int tool_process_run(const struct tool_process_options *options, struct tool_pro
 	(void)fcntl(lines[0], F_SETFL, O_NONBLOCK);
 	process.stdin_fd = -1;
 	process.stdout_fd = lines[1];
-	process.own_group = true;
+	process.own_session = true;
 	process.die_with_us = true;
 	result->start_ns = clock_mono_ns();
 	int rc = process_start(&process, &watched.pid, err);

@@ -108,6 +108,13 @@ static void test_takes_too_long(void **state)
 	assert_int_equal(result.end, TOOL_TIMED_OUT);
 }
 
+/* Nobody is there to answer: a question must not wait for the timeout. */
+static void test_has_no_terminal(void **state)
+{
+	(void)state;
+	assert_int_equal(run("if (exec </dev/tty) 2>/dev/null; then exit 1; fi; exit 0"), 0);
+}
+
 static void test_interrupted(void **state)
 {
 	(void)state;
@@ -228,6 +235,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(test_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_much_output_does_not_hold_it_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_takes_too_long, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_has_no_terminal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_interrupted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_leaves_nobody_behind, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_cannot_be_found, set_up, tear_down),
