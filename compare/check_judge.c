@@ -218,7 +218,7 @@ static const char *weigh_lanes(const struct check_results *r, const struct check
 		const struct check_data *other = &r->data[i];
 		bool same_column = (!other->column && !data->column) ||
 				   (other->column && data->column && strcmp(other->column, data->column) == 0);
-		if (other->phase == CHECK_MIGRATION && strcmp(other->relation, data->relation) == 0 && same_column &&
+		if (other->phase != CHECK_LANES && strcmp(other->relation, data->relation) == 0 && same_column &&
 		    other->state != CHECK_SAME)
 			return NULL;
 	}
@@ -236,10 +236,14 @@ static const char *weigh(const struct check_results *r, const struct check_data 
 		return weigh_lanes(r, data, value);
 	if (strcmp(data->kind, "sequence") == 0 && !data->lost)
 		return NULL;
+	if (strcmp(data->kind, "table") == 0 && !data->lost && data->changed) {
+		*value = data->changed;
+		return "rollback.leftover";
+	}
 	/* A removed one's values are lost; another's are changed, whatever became of them. */
-	*value = strncmp(data->kind, "removed", 7) == 0 || strcmp(data->kind, "sequence") == 0
-			 ? data->lost
-			 : data->changed + (data->column ? 0 : data->lost);
+	*value = strncmp(data->kind, "removed", 7) == 0 || strcmp(data->kind, "sequence") == 0 ? data->lost
+		 : data->column								       ? data->changed
+											       : data->lost;
 	if (*value == 0)
 		*value = 1; /* rows whose values were exchanged */
 	return "rollback.data";
@@ -276,7 +280,9 @@ static char *data_sentence(const char *rule, const struct check_data *data, int6
 	char *what = subject(data, value);
 	char *classes = classes_text(data);
 	char *text;
-	if (strcmp(rule, "rollback.data") == 0)
+	if (strcmp(rule, "rollback.leftover") == 0)
+		text = mem_printf("the rollback leaves %s behind that were not there before", what);
+	else if (strcmp(rule, "rollback.data") == 0)
 		text = mem_printf("the rollback does not bring back %s%s", what, classes);
 	else if (strcmp(rule, "data.lost") == 0 && data->type_after)
 		text = mem_printf("the migration loses %s, %s to %s%s", what, data->type_before, data->type_after,
@@ -294,8 +300,8 @@ static char *data_sentence(const char *rule, const struct check_data *data, int6
 
 static void judge_data(struct check_judge *judge)
 {
-	static const char *const rules[] = {"data.lost", "data.changed", "data.amended", "data.unexplained",
-					    "rollback.data"};
+	static const char *const rules[] = {"data.lost",	"data.changed",	 "data.amended",
+					    "data.unexplained", "rollback.data", "rollback.leftover"};
 	const struct check_results *r = &judge->results;
 	judge->rules = mem_zalloc(r->data_count + 1, sizeof(*judge->rules));
 	for (size_t i = 0; i < r->data_count; i++) {
@@ -307,7 +313,7 @@ static void judge_data(struct check_judge *judge)
 			finding->sentence = data_sentence(rule, &r->data[i], value);
 	}
 	for (size_t k = 0; k < sizeof(rules) / sizeof(*rules); k++) {
-		bool asked = strcmp(rules[k], "rollback.data") == 0 ? went_well(&r->down) : r->with_data;
+		bool asked = strncmp(rules[k], "rollback.", 9) == 0 ? went_well(&r->down) : r->with_data;
 		bool any = false;
 		for (size_t i = 0; i < judge->count; i++)
 			any |= strcmp(judge->findings[i].rule, rules[k]) == 0;

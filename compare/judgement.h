@@ -70,6 +70,8 @@ const char *judgement_next_unknown_limit(const struct judgement *j, bool only_fa
 /* judgement_checks.c: a rollback and data that were checked beside the replay. */
 void judgement_apply_check_rules(struct judgement *j);
 void judgement_add_data_checks(const struct judgement *j, json_t *list);
+/* Of a rollback under traffic, null without one; a new reference. */
+json_t *judgement_rollback_json(const struct judgement *j);
 /* The rules, then outcome and reason. */
 void judgement_apply_rules(struct judgement *j);
 void judgement_decide(struct judgement *j);

@@ -514,6 +514,7 @@ json_t *judgement_to_json(const struct judgement *j)
 	set(object, "data_checks", data_checks_json(j));
 	set(object, "data_checks_total", json_integer((json_int_t)j->checks.results.data_count));
 	set(object, "rollback", check_judge_rollback_json(&j->checks));
+	set(object, "rollback_under_traffic", judgement_rollback_json(j));
 	set(object, "schema_changes", check_judge_schema_json(&j->checks));
 	set(object, "untested", untested_json(j));
 	set(object, "lanes", json_deep_copy(lanes));

@@ -72,7 +72,7 @@ static int load_ledger(struct run_data *data, struct error *err)
 	data->migration_end_ns = read_time(data->run, "migration_end_s");
 	if (data->has_ledger && data->ledger.outcome != LEDGER_NONE) {
 		data->migration_start_ns = data->ledger.start_ns;
-		data->migration_end_ns = data->ledger.end_ns;
+		data->migration_end_ns = ledger_migrated_ns(&data->ledger);
 	}
 	data->has_migration = data->migration_start_ns >= 0;
 	if (!data->has_migration)

@@ -24,6 +24,7 @@ static const struct threshold defaults[] = {
 	{"rollback.schema", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},
 	{"rollback.cosmetic", "", THRESHOLD_COUNT, {true, false, 0}, {false, false, 0}},
 	{"rollback.data", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},
+	{"rollback.leftover", "", THRESHOLD_COUNT, {true, false, 0}, {false, false, 0}},
 	{"rollback.repeat", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},
 	{"rollback.duration", "", THRESHOLD_SECONDS, {true, false, 4}, {false, false, 0}},
 	{"data.lost", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},

@@ -322,6 +322,30 @@ static int prepare_migration(struct rehearsal *r, struct error *err)
 	return rc < 0 ? error_context(err, "migration") : 0;
 }
 
+/* What the application meets when the team changes its mind (C2): the down, with the traffic still there. */
+static void roll_back(struct rehearsal *r)
+{
+	struct ledger down;
+	struct migration_runner_options options = runner_options(r);
+	if (!migration_way_is_there(r->options->rollback) || r->ledger.outcome != LEDGER_OK || r->migration_error.code)
+		return;
+	ledger_init(&down);
+	options.way = r->options->rollback;
+	options.statement_no = NULL;
+	options.t0_ns = r->t0_ns;
+	options.start_at_ns = r->t0_ns + r->ledger.end_ns + r->options->rollback_after_ns;
+	int rc = migration_runner_prepare(&options, &r->migration_error);
+	if (rc == 0)
+		rc = migration_runner_run(&options, &down, &r->migration_error);
+	if (rc < 0)
+		(void)error_context(&r->migration_error, "rollback");
+	else if (down.start_ns > r->schedule.last_due_ns)
+		log_warn("the rollback began when the traffic was over; give --rollback-after, or an earlier "
+			 "--migrate-at");
+	ledger_add_rollback(&r->ledger, &down);
+	ledger_release(&down);
+}
+
 static void *run_migration(void *context)
 {
 	struct rehearsal *r = context;
@@ -329,6 +353,7 @@ static void *run_migration(void *context)
 	options.t0_ns = r->t0_ns;
 	options.start_at_ns = r->t0_ns + r->migrate_at_ns;
 	(void)migration_runner_run(&options, &r->ledger, &r->migration_error);
+	roll_back(r);
 	r->migration_running = false;
 	return NULL;
 }
@@ -441,7 +466,7 @@ static json_t *describe_run(const struct rehearsal *r, int64_t end_ns)
 					  json_from_bytes(r->options->commit, strlen(r->options->commit)));
 	(void)json_object_set_new(run, "migrate_at_s", seconds_or_null(r->with_migration, r->migrate_at_ns));
 	(void)json_object_set_new(run, "migration_start_s", seconds_or_null(migrated, r->ledger.start_ns));
-	(void)json_object_set_new(run, "migration_end_s", seconds_or_null(migrated, r->ledger.end_ns));
+	(void)json_object_set_new(run, "migration_end_s", seconds_or_null(migrated, ledger_migrated_ns(&r->ledger)));
 	json_t *file = json_pack("{s:s, s:I, s:I, s:I, s:f}", "path", r->options->replay_path, "items",
 				 (json_int_t)replay_file_item_count(r->file), "items_due",
 				 (json_int_t)r->schedule.due_count, "max_open_sessions",

@@ -33,10 +33,12 @@ struct rehearsal_options {
 	const char *baseline_url;
 	const char *migrating_url; /* NULL: one lane, no migration, no verdict */
 	const char *run_dir;
-	bool replace;			 /* a run that is there already may be overwritten */
-	const struct migration_way *way; /* NULL, or without a migration: an A/A run */
-	int64_t migrate_at_ns;		 /* in the file's time; negative: half of what is replayed */
-	int64_t start_at_ns;		 /* part of the file; stop_at_ns 0: to its end */
+	bool replace;			      /* a run that is there already may be overwritten */
+	const struct migration_way *way;      /* NULL, or without a migration: an A/A run */
+	const struct migration_way *rollback; /* after the migration, while the replay goes on; NULL: none (C2) */
+	int64_t rollback_after_ns;	      /* from the migration's end to the rollback's start */
+	int64_t migrate_at_ns;		      /* in the file's time; negative: half of what is replayed */
+	int64_t start_at_ns;		      /* part of the file; stop_at_ns 0: to its end */
 	int64_t stop_at_ns;
 	double speed;			/* 0: all at once */
 	int64_t skip_idle_ns;		/* schedule.h */

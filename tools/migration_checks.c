@@ -23,6 +23,8 @@ static int check_together(const struct check_args *args, const struct migration_
 		(args->rollback_files.count > 0) + (args->rollback_command != NULL) + (args->rollback_revision != NULL);
 	if (ways > 1)
 		return error_set(err, ERR_USAGE, "give one of --rollback, --rollback-command and --rollback-revision");
+	if (args->under_traffic && !ways)
+		return error_set(err, ERR_USAGE, "--rollback-under-traffic needs --rollback; see --help");
 	if (args->rollback_revision && !up->alembic)
 		return error_set(err, ERR_USAGE, "--rollback-revision needs --alembic FOLDER");
 	if (ways && !migration_way_is_there(up))
@@ -68,6 +70,8 @@ int check_plan_load(struct check_plan *plan, const struct check_args *args, cons
 	if (rc < 0)
 		return rc;
 	plan->with_lanes = args->data;
+	plan->under_traffic = args->under_traffic;
+	plan->after_ns = args->after_ns;
 	plan->there = args->data || migration_way_is_there(&plan->down);
 	plan->table_limit_bytes = args->table_limit_bytes;
 	plan->timeout_ns = args->timeout_ns;

@@ -17,6 +17,8 @@ struct check_args {
 	struct option_list rollback_files;
 	const char *rollback_command;
 	const char *rollback_revision;
+	bool under_traffic;
+	int64_t after_ns;
 	bool data;
 	int64_t table_limit_bytes;
 	int64_t timeout_ns;
@@ -30,6 +32,11 @@ struct check_args {
 			   "undo the migration by this shell command, with the clone in DATABASE_URL, PGHOST …"), \
 		OPT_STRING(0, "rollback-revision", &(args).rollback_revision, "REVISION",                         \
 			   "undo the migration by Alembic's downgrade to this revision; needs --alembic"),        \
+		OPT_FLAG(0, "rollback-under-traffic", &(args).under_traffic,                                      \
+			 "run the rollback on the migrating lane too, while the replay goes on"),                 \
+		OPT_DURATION(0, "rollback-after", &(args).after_ns, "TIME",                                       \
+			     "with --rollback-under-traffic: from the migration's end to the rollback's start",   \
+			     .standard = "10s"),                                                                  \
 		OPT_FLAG(0, "check-data", &(args).data,                                                           \
 			 "compare the data, before and after the migration and between the lanes"),               \
 		OPT_SIZE(0, "check-table-limit", &(args).table_limit_bytes, "SIZE",                               \
@@ -41,6 +48,8 @@ struct check_args {
 struct check_plan {
 	bool there;
 	bool with_lanes; /* --check-data */
+	bool under_traffic;
+	int64_t after_ns;
 	struct migration files;
 	struct tool_command command;
 	struct alembic_project alembic;

@@ -72,6 +72,10 @@ static int rehearse(const struct test_migration_options *options, const struct c
 {
 	json_t *run = NULL;
 	struct rehearsal_options rehearsal = options->rehearsal;
+	if (options->checks && options->checks->under_traffic) {
+		rehearsal.rollback = &options->checks->down;
+		rehearsal.rollback_after_ns = options->checks->after_ns;
+	}
 	rehearsal.baseline_url = clone_set_find(clones, lanes[0])->url;
 	rehearsal.migrating_url = clone_set_find(clones, lanes[1])->url;
 	/* What the user's own scripts made is a clone by their word; that it is not the source was looked at. */

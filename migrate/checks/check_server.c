@@ -17,7 +17,7 @@
 static const char settings[] =
 	"SET search_path = ''; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC';"
 	" SET extra_float_digits = 3; SET bytea_output = 'hex'; SET xmloption = 'content'; SET row_security = off;"
-	" SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+	" SET statement_timeout = 0; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = 0;"
 	" SET default_transaction_read_only = on; SET jit = off";
 
 int check_server_open(const char *url, struct check_server *server, struct error *err)

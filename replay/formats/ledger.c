@@ -181,6 +181,26 @@ void ledger_merge(struct ledger *ledger, struct ledger *from)
 		qsort(ledger->statements, ledger->statement_count, sizeof(*ledger->statements), by_start);
 }
 
+void ledger_add_rollback(struct ledger *ledger, struct ledger *rollback)
+{
+	size_t not_run = ledger->statements_not_run;
+	ledger->rollback =
+		(struct ledger_rollback){rollback->outcome, rollback->start_ns, rollback->end_ns, ledger->end_ns};
+	if (!ledger->problem && rollback->problem) {
+		ledger->problem = rollback->problem;
+		rollback->problem = NULL;
+	}
+	ledger_merge(ledger, rollback);
+	ledger->statements_not_run = not_run; /* of the migration */
+	if (ledger->end_ns < ledger->rollback.end_ns)
+		ledger->end_ns = ledger->rollback.end_ns;
+}
+
+int64_t ledger_migrated_ns(const struct ledger *ledger)
+{
+	return ledger->rollback.outcome == LEDGER_NONE ? ledger->end_ns : ledger->rollback.migrated_ns;
+}
+
 static json_t *text_json(const char *text)
 {
 	return text ? json_from_bytes(text, strlen(text)) : json_null();
@@ -291,6 +311,19 @@ json_t *ledger_tool_to_json(const struct ledger *ledger)
 	return object;
 }
 
+static json_t *rollback_json(const struct ledger *ledger)
+{
+	const struct ledger_rollback *rollback = &ledger->rollback;
+	if (rollback->outcome == LEDGER_NONE)
+		return json_null();
+	json_t *object = json_object();
+	set(object, "outcome", json_string(outcome_names[rollback->outcome]));
+	set(object, "start_s", json_real(ns_to_s(rollback->start_ns)));
+	set(object, "end_s", json_real(ns_to_s(rollback->end_ns)));
+	set(object, "migrated_s", json_real(ns_to_s(rollback->migrated_ns)));
+	return object;
+}
+
 int ledger_save(const struct ledger *ledger, const char *path, struct error *err)
 {
 	json_t *root = json_object();
@@ -302,6 +335,7 @@ int ledger_save(const struct ledger *ledger, const char *path, struct error *err
 	set(root, "statements_not_run", json_integer((json_int_t)ledger->statements_not_run));
 	set(root, "tool", ledger_tool_to_json(ledger));
 	set(root, "problem", text_json(ledger->problem));
+	set(root, "rollback", rollback_json(ledger));
 	set(root, "statements", list);
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		const struct ledger_statement *statement = &ledger->statements[i];
@@ -477,16 +511,27 @@ static void read_statement(struct reader *reader, const json_t *object, struct l
 	read_later_members(reader, object, statement);
 }
 
-static void read_outcome(struct reader *reader, const json_t *root, struct ledger *ledger)
+static enum ledger_outcome get_outcome(struct reader *reader, const json_t *object)
 {
-	const char *name = json_string_value(json_object_get(root, "outcome"));
+	const char *name = json_string_value(json_object_get(object, "outcome"));
 	for (size_t i = 0; name && i < OUTCOME_COUNT; i++) {
-		if (strcmp(name, outcome_names[i]) == 0) {
-			ledger->outcome = (enum ledger_outcome)i;
-			return;
-		}
+		if (strcmp(name, outcome_names[i]) == 0)
+			return (enum ledger_outcome)i;
 	}
 	note_bad(reader, "outcome");
+	return LEDGER_NONE;
+}
+
+/* Nor have they a rollback. */
+static void read_rollback(struct reader *reader, const json_t *root, struct ledger *ledger)
+{
+	const json_t *rollback = json_object_get(root, "rollback");
+	if (!rollback || json_is_null(rollback))
+		return;
+	ledger->rollback.outcome = get_outcome(reader, rollback);
+	ledger->rollback.start_ns = get_scaled(reader, rollback, "start_s", 1e9);
+	ledger->rollback.end_ns = get_scaled(reader, rollback, "end_s", 1e9);
+	ledger->rollback.migrated_ns = get_scaled(reader, rollback, "migrated_s", 1e9);
 }
 
 /* Ledgers of earlier versions have no tool and no problem. */
@@ -516,8 +561,9 @@ int ledger_load(const char *path, struct ledger *ledger, struct error *err)
 		return error_set(err, ERR_DATA, "%s: not a migration ledger (%s)", path, SCHEMA);
 	}
 	struct reader reader = {NULL};
-	read_outcome(&reader, root, ledger);
+	ledger->outcome = get_outcome(&reader, root);
 	read_tool(&reader, root, ledger);
+	read_rollback(&reader, root, ledger);
 	ledger->start_ns = get_scaled(&reader, root, "start_s", 1e9);
 	ledger->end_ns = get_scaled(&reader, root, "end_s", 1e9);
 	ledger->statements_not_run = (size_t)get_int(&reader, root, "statements_not_run", 0, STATEMENTS_MAX);

@@ -100,8 +100,17 @@ struct ledger_tool {
 	uint64_t output_lines; /* that it wrote. They may hold values, so their number is all that is kept */
 };
 
+/* The rollback under traffic: its statements are among the ledger's, behind the migration's own. */
+struct ledger_rollback {
+	enum ledger_outcome outcome; /* LEDGER_NONE: there was none */
+	int64_t start_ns;
+	int64_t end_ns;
+	int64_t migrated_ns; /* when the migration itself had ended */
+};
+
 struct ledger {
 	enum ledger_outcome outcome;
+	struct ledger_rollback rollback;
 	struct ledger_tool tool;
 	/* What went wrong beside the statements, in one sentence without values; with LEDGER_OK: why it may not have
 	   gone well, which makes the run undecided. NULL: nothing. */
@@ -126,6 +135,10 @@ void ledger_names_add(struct ledger_names *names, const char *name);
  * ledgers.
  */
 void ledger_merge(struct ledger *ledger, struct ledger *from);
+/* Moves a rollback's ledger in behind the migration's, which has ended: end_ns is the rollback's then. */
+void ledger_add_rollback(struct ledger *ledger, struct ledger *rollback);
+/* When the migration itself ended, without its rollback. */
+int64_t ledger_migrated_ns(const struct ledger *ledger);
 /* "none", "ok", "failed", "timeout", "cancelled" */
 const char *ledger_outcome_name(enum ledger_outcome outcome);
 /* "ddl", "data", "read", "control"; NULL for LEDGER_KIND_UNKNOWN. */

@@ -58,6 +58,9 @@ static void record(const char *path)
 	replay_builder_finish(builder);
 }
 
+/* Further options, up to a NULL. */
+static const char *more[5];
+
 /* Runs test-migration with these SQL texts (down may be NULL) and reads the verdict; its exit code. */
 static int test(const char *up_sql, const char *down_sql, const char *option)
 {
@@ -72,6 +75,8 @@ static int test(const char *up_sql, const char *down_sql, const char *option)
 				"--replace"};
 	const char *environment[] = {state_variable, NULL};
 	int n = 13;
+	for (size_t i = 0; i < 4 && more[i]; i++)
+		argv[n++] = more[i];
 	if (down_sql) {
 		argv[n++] = "--rollback";
 		argv[n++] = down;
@@ -194,6 +199,34 @@ static void test_failing_rollback(void **state)
 	assert_non_null(strstr(said.data, "give one of"));
 }
 
+/* The team changes its mind while the application goes on (C2). */
+static void test_under_traffic(void **state)
+{
+	(void)state;
+	more[0] = "--rollback-under-traffic";
+	more[1] = "--rollback-after=300ms";
+	expect(test("ALTER TABLE orders ADD note text", "ALTER TABLE orders DROP note", NULL), 0);
+	const json_t *rollback = json_object_get(verdict, "rollback_under_traffic");
+	const json_t *migration = json_object_get(verdict, "migration");
+	assert_string_equal(text_of(rollback, "outcome"), "ok");
+	assert_int_equal(json_array_size(migration), 2);
+	assert_string_equal(text_of(json_array_get(migration, 1), "sql"), "ALTER TABLE orders DROP note");
+	double start_s = json_number_value(json_object_get(rollback, "start_s"));
+	double end_s = json_number_value(json_object_get(json_object_get(verdict, "migration_run"), "end_s"));
+	assert_true(start_s >= end_s + 0.3 && start_s < end_s + 1.5);
+	/* It blocks as any other statement, and is named. */
+	expect(test("ALTER TABLE orders ADD note text",
+		    "BEGIN; ALTER TABLE orders DROP note; SELECT pg_sleep(1.3); COMMIT", NULL),
+	       1);
+	assert_reason_has("`ALTER TABLE orders DROP note` blocked all access to public.orders for 1.");
+	/* It fails there, where the traffic has made another table of it. */
+	expect(test("ALTER TABLE orders ADD note text",
+		    "ALTER TABLE orders DROP note; ALTER TABLE orders ADD CHECK (id <= 1000)", NULL),
+	       1);
+	assert_reason_has("The rollback failed under traffic at `ALTER TABLE orders ADD CHECK");
+	more[0] = NULL;
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -233,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_clean),
 		cmocka_unit_test(test_loss),
 		cmocka_unit_test(test_failing_rollback),
+		cmocka_unit_test(test_under_traffic),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

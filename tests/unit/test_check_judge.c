@@ -153,6 +153,15 @@ static void test_rollback(void **state)
 	begin();
 	(void)data(CHECK_ROLLBACK, "public.orders_id_seq", NULL, "sequence", 1, 1);
 	expect(VERDICT_HURTS, "The rollback does not bring back the position of sequence public.orders_id_seq.");
+	/* Rows that were not there before: another tool's history, or a forgotten DELETE. */
+	begin();
+	results.data[1].state = CHECK_DIFFERS;
+	results.data[1].changed = 2;
+	struct verdict *left = judge(NULL);
+	assert_int_equal(left->outcome, VERDICT_CLEAR);
+	assert_string_equal(text_of(find(left, "rules", "name", "rollback.leftover"), "finding"),
+			    "the rollback leaves 2 rows of public.orders behind that were not there before");
+	verdict_free(left);
 	begin();
 	results.down.duration_ns = 5000000000;
 	struct verdict *verdict = judge(NULL);

@@ -120,8 +120,48 @@ static void test_damaged(void **state)
 	temp_folder_release(&folder);
 }
 
+/* A rollback under traffic is part of the ledger, and says where the migration itself had ended. */
+static void test_ledger(void **state)
+{
+	(void)state;
+	struct temp_folder folder;
+	struct ledger up, down, got;
+	struct error err = ERROR_INIT;
+	temp_folder_init(&folder);
+	ledger_init(&up);
+	ledger_init(&down);
+	up.outcome = LEDGER_OK;
+	up.start_ns = 1000000000;
+	up.end_ns = 2000000000;
+	ledger_add_statement(&up)->start_ns = up.start_ns;
+	up.statements[0].sql = mem_strdup("ALTER TABLE t ADD a int");
+	assert_int_equal(ledger_migrated_ns(&up), 2000000000);
+	down.outcome = LEDGER_FAILED;
+	down.start_ns = 5000000000;
+	down.end_ns = 6000000000;
+	down.statements_not_run = 3;
+	ledger_add_statement(&down)->start_ns = down.start_ns;
+	down.statements[0].sql = mem_strdup("ALTER TABLE t DROP a");
+	ledger_add_rollback(&up, &down);
+	assert_int_equal(ledger_save(&up, temp_folder_file(&folder, LEDGER_FILE), &err), 0);
+	assert_int_equal(ledger_load(temp_folder_file(&folder, LEDGER_FILE), &got, &err), 0);
+	assert_int_equal(got.outcome, LEDGER_OK);
+	assert_int_equal(got.statements_not_run, 0);
+	assert_int_equal(got.statement_count, 2);
+	assert_string_equal(got.statements[1].sql, "ALTER TABLE t DROP a");
+	assert_int_equal(got.end_ns, 6000000000);
+	assert_int_equal(got.rollback.outcome, LEDGER_FAILED);
+	assert_int_equal(got.rollback.start_ns, 5000000000);
+	assert_int_equal(ledger_migrated_ns(&got), 2000000000);
+	ledger_release(&up);
+	ledger_release(&down);
+	ledger_release(&got);
+	temp_folder_release(&folder);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damaged)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_damaged),
+					   cmocka_unit_test(test_ledger)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
