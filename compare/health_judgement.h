@@ -25,12 +25,14 @@ struct health_judge {
 
 /*
  * An event grew when, during the migration or after it, at least HEALTH_WAIT_MIN sessions more were in it on average
- * than before on the same lane, and than on the baseline at the same time, and at least twice as many. One look
- * proves nothing: it takes HEALTH_WAIT_SAMPLES of them, and to be seen in half as many.
+ * than before on the same lane, and than on the baseline at the same time, and at least twice as many; when it was seen
+ * in HEALTH_WAIT_SEEN samples; and when chance does not explain it, by an exact binomial test of the sessions counted
+ * on either side.
  */
-#define HEALTH_WAIT_MIN	    0.5
-#define HEALTH_WAIT_TIMES   2.0
-#define HEALTH_WAIT_SAMPLES 5
+#define HEALTH_WAIT_MIN	  0.5
+#define HEALTH_WAIT_TIMES 2.0
+#define HEALTH_WAIT_SEEN  3
+#define HEALTH_WAIT_ALPHA 0.0005
 void health_waits_fill(struct health_judge *judge);
 
 #endif

@@ -1,6 +1,6 @@
 /* Which wait events grew while the migration ran (requirement I3): see health_judgement.h. */
+#include "block_test.h"
 #include "health_judgement.h"
-
 #include "mem.h"
 
 #include <math.h>
@@ -14,19 +14,31 @@ static struct health_wait *find_wait(struct health_judge *judge, const char *eve
 	return NULL;
 }
 
+/* So many sessions in so many samples against so many in so many others, when both are of one kind. */
+static double chance(double now, uint64_t now_samples, double then, uint64_t then_samples)
+{
+	uint64_t k = (uint64_t)llround(now * (double)now_samples);
+	uint64_t n = k + (uint64_t)llround(then * (double)then_samples);
+	return block_test_binomial_tail(k, n, (double)now_samples / (double)(now_samples + then_samples));
+}
+
 /* How many more sessions than the larger of the two that it is held against; 0 when it did not grow. */
 static double growth_in(const struct health_judge *judge, const struct health_wait *wait, enum window_kind window)
 {
-	for (int lane = 0; lane < JUDGE_LANES; lane++) {
-		if (judge->lanes[lane].samples[window] < HEALTH_WAIT_SAMPLES ||
-		    judge->lanes[lane].samples[WINDOW_BEFORE] < HEALTH_WAIT_SAMPLES)
-			return 0;
-	}
-	if (2 * wait->of[JUDGE_MIGRATING][window].n < HEALTH_WAIT_SAMPLES)
-		return 0;
+	const struct health_lane *baseline = &judge->lanes[JUDGE_BASELINE];
+	const struct health_lane *migrating = &judge->lanes[JUDGE_MIGRATING];
 	double now = wait->of[JUDGE_MIGRATING][window].mean;
-	double expected = fmax(wait->of[JUDGE_MIGRATING][WINDOW_BEFORE].mean, wait->of[JUDGE_BASELINE][window].mean);
-	return now - expected >= HEALTH_WAIT_MIN && now >= HEALTH_WAIT_TIMES * expected ? now - expected : 0;
+	double before = wait->of[JUDGE_MIGRATING][WINDOW_BEFORE].mean;
+	double beside = wait->of[JUDGE_BASELINE][window].mean;
+	double expected = fmax(before, beside);
+	if (baseline->samples[window] == 0 || migrating->samples[WINDOW_BEFORE] == 0 ||
+	    wait->of[JUDGE_MIGRATING][window].n < HEALTH_WAIT_SEEN || now - expected < HEALTH_WAIT_MIN ||
+	    now < HEALTH_WAIT_TIMES * expected)
+		return 0;
+	uint64_t samples = migrating->samples[window];
+	double p = fmax(chance(now, samples, before, migrating->samples[WINDOW_BEFORE]),
+			chance(now, samples, beside, baseline->samples[window]));
+	return p <= HEALTH_WAIT_ALPHA ? now - expected : 0;
 }
 
 static double share_of(const struct health_wait *wait)

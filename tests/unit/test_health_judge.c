@@ -23,7 +23,8 @@
 /* What one lane is like: added to the quiet second while the migration runs. */
 struct lane_story {
 	int64_t wal;
-	int64_t waiting; /* on Lock:relation */
+	int64_t waiting;      /* on Lock:relation */
+	int64_t now_and_then; /* on IO:WALSync, in a few samples after it */
 	int64_t dead;
 	bool restarted; /* its counters begin anew in the middle */
 	bool no_file;
@@ -51,6 +52,9 @@ static void write_lane(const struct support_run *run, const char *lane, const ch
 			if (during && story->waiting)
 				health_log_writer_set(writer, health_log_writer_series(writer, "wait", "Lock:relation"),
 						      story->waiting);
+			if (s > 50 && s % 3 == 0 && story->now_and_then)
+				health_log_writer_set(writer, health_log_writer_series(writer, "wait", "IO:WALSync"),
+						      story->now_and_then);
 			health_log_writer_set(writer, health_log_writer_series(writer, "wal.bytes", ""), wal);
 			health_log_writer_set(writer, health_log_writer_series(writer, "db.temp_bytes", ""), 0);
 			if (s % 10 == 5) {
@@ -140,7 +144,7 @@ static const struct lane_story quiet = {0};
 static void test_figures(void **state)
 {
 	(void)state;
-	struct lane_story busy = {.wal = 9000000, .waiting = 5, .dead = 50000};
+	struct lane_story busy = {.wal = 9000000, .waiting = 5, .now_and_then = 2, .dead = 50000};
 	struct support_run *run = new_run(true, &quiet, &busy);
 	struct verdict *verdict = judge(run, NULL, NULL);
 	assert_near(stat_of(verdict, "wal_bytes_per_s", "migrating", "before", "mean"), 1e6);
@@ -154,6 +158,7 @@ static void test_figures(void **state)
 	assert_string_equal(json_string_value(json_object_get(lock, "event")), "Lock:relation");
 	assert_true(json_is_true(json_object_get(lock, "grew")));
 	assert_false(json_is_true(json_object_get(named(waits, "event", "CPU"), "grew")));
+	assert_false(json_is_true(json_object_get(named(waits, "event", "IO:WALSync"), "grew")));
 	const json_t *table = named(json_object_get(health_of(verdict), "tables"), "relation", "public.orders");
 	assert_non_null(table);
 	const json_t *lane = json_object_get(json_object_get(health_of(verdict), "lanes"), "migrating");
