@@ -121,19 +121,23 @@ static bool is_lost(const struct ledger_statement *last)
 	return strncmp(last->sqlstate, "08", 2) == 0 || strncmp(last->sqlstate, "57P0", 4) == 0;
 }
 
-/* Whether the database is as it was: nothing but settings before the one that failed, and that did nothing. */
+/* Whether the database is as it was: nothing but settings went well, and the one that failed, if one did, did nothing.
+ */
 static bool left_nothing(const struct attempt *attempt)
 {
 	const struct ledger *ledger = &attempt->ledger;
-	const struct ledger_statement *last = last_of(ledger);
-	if (attempt->job->migration->meta.transaction || !last)
+	if (attempt->job->migration->meta.transaction)
 		return true;
-	for (size_t i = 0; i + 1 < ledger->statement_count; i++) {
-		if (!(workflow_sql_look(attempt->script.all.statements[i].sql) & WORKFLOW_SQL_CONTROL))
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		const struct ledger_statement *statement = &ledger->statements[i];
+		unsigned kind = workflow_sql_look(attempt->script.all.statements[i].sql);
+		bool failed = statement->sqlstate[0] != '\0';
+		if (failed && (is_lost(statement) || (kind & WORKFLOW_SQL_BY_STEPS)))
+			return false;
+		if (!failed && !(kind & WORKFLOW_SQL_CONTROL))
 			return false;
 	}
-	const struct migration_statement *sent = &attempt->script.all.statements[ledger->statement_count - 1];
-	return !is_lost(last) && !(workflow_sql_look(sent->sql) & WORKFLOW_SQL_BY_STEPS);
+	return true;
 }
 
 static bool is_worth_another(const struct attempt *attempt)
@@ -169,10 +173,15 @@ static void note_failure(struct attempt *attempt)
 	const struct ledger_statement *last = last_of(&attempt->ledger);
 	result->outcome = left_nothing(attempt) ? WORKFLOW_FAILED : WORKFLOW_HALF_WAY;
 	result->interrupted = attempt->ledger.outcome == LEDGER_CANCELLED;
-	if (last && last->sqlstate[0])
+	if (last && last->sqlstate[0]) {
 		note_place(attempt, last);
-	else
-		result->message = mem_strdup("it was stopped");
+		return;
+	}
+	/* Between two statements: the last one that had begun is done. */
+	result->statement = last ? attempt->script.numbers[attempt->ledger.statement_count - 1] : 0;
+	free(result->message);
+	result->message = result->statement ? mem_printf("it was stopped behind statement %zu", result->statement)
+					    : mem_strdup("it was stopped");
 }
 
 /* A connection that is lost at COMMIT leaves it open which way it went: the history has the answer. */
@@ -189,7 +198,7 @@ static void settle_lost(struct attempt *attempt)
 	} else {
 		bool applied = state && strcmp(state, workflow_state_name(WORKFLOW_APPLIED)) == 0;
 		if (applied != job->down) {
-			log_warn("%s: the connection was lost, and the history says that all of it is done",
+			log_info("%s: the connection was lost, and the history says that all of it is done",
 				 job->migration->meta.id);
 			attempt->result->outcome = WORKFLOW_DONE;
 		}

@@ -61,10 +61,12 @@ static int check_files(const struct workflow_view *view, const struct workflow_u
 			strbuf_addf(&ids, "%s%s", i ? ", " : "", view->without_files[i]->id);
 		if (view->without_files_count > NAMED_MAX)
 			strbuf_add_str(&ids, ", …");
-		(void)error_set(err, ERR_DATA,
-				"%s: the database has %zu migrations whose files are not there (%s); get them, or give "
-				"--skip-missing",
-				view->folder->path, view->without_files_count, ids.data);
+		(void)error_set(
+			err, ERR_DATA,
+			"%s: the database has %zu migration%s whose files are not there (%s); get them, or give "
+			"--skip-missing",
+			view->folder->path, view->without_files_count, view->without_files_count == 1 ? "" : "s",
+			ids.data);
 		strbuf_release(&ids);
 		return -err->code;
 	}
@@ -89,6 +91,17 @@ static int choose_only(const struct workflow_view *view, size_t only, struct wor
 					 id_of(view, only), id_of(view, needs->nodes[e]));
 	}
 	choice->wanted[only] = true;
+	return 0;
+}
+
+/* To leave out what is there already is a misunderstanding. */
+static int check_skips(const struct workflow_view *view, const struct workflow_up_request *request, struct error *err)
+{
+	for (size_t s = 0; s < request->skip_count; s++) {
+		if (workflow_view_is_done(view, request->skip[s]))
+			return error_set(err, ERR_USAGE, "--skip: %s is %s already", id_of(view, request->skip[s]),
+					 workflow_status_name(view->status[request->skip[s]]));
+	}
 	return 0;
 }
 
@@ -152,6 +165,8 @@ int workflow_choose_up(const struct workflow_view *view, const struct workflow_u
 	int rc = view->history ? check_halves(view, err) : 0;
 	if (rc == 0)
 		rc = check_files(view, request, err);
+	if (rc == 0)
+		rc = check_skips(view, request, err);
 	if (rc)
 		return rc;
 	if (request->only != WORKFLOW_NONE)

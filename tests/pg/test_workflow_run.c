@@ -123,6 +123,8 @@ static void test_only_and_skip(void **state)
 	/* What needs a skipped one does not run either. */
 	assert_int_equal(workflow_test_up(&test, NULL, NULL, "712ccb88"), 0);
 	workflow_test_expect(&test, "aae3b790:done", "325aeb43:applied aae3b790:applied");
+	assert_int_equal(workflow_test_up(&test, NULL, NULL, "325aeb43"), -ERR_USAGE);
+	assert_string_equal(test.err.text, "--skip: 325aeb43 is applied already");
 	/* Done by other means, and said so: what needs it may run. */
 	assert_int_equal(pg_server_run(&server, "ALTER TABLE orders ADD status text"), 0);
 	assert_int_equal(workflow_test_mark(&test, "712ccb88", "gh-ost"), 0);
@@ -217,7 +219,7 @@ static void test_changed_and_missing(void **state)
 	assert_int_equal(workflow_test_up(&test, NULL, "aae3b790", NULL), 0);
 	workflow_test_remove(&test, "325aeb43");
 	assert_int_equal(workflow_test_up(&test, NULL, NULL, NULL), -ERR_DATA);
-	assert_non_null(strstr(test.err.text, "has 1 migrations whose files are not there (325aeb43)"));
+	assert_non_null(strstr(test.err.text, "has 1 migration whose files are not there (325aeb43)"));
 	test.skip_missing = true;
 	assert_int_equal(workflow_test_up(&test, NULL, NULL, NULL), 0);
 	workflow_test_expect(&test, "b1b3605f:done",

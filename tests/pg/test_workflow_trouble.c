@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -352,6 +353,66 @@ static void test_terminated(void **state)
 	assert_string_equal(workflow_test_result(&test, 0)->sqlstate, "57P01");
 }
 
+/* The program's one JSON object, to be released. */
+static json_t *program_json(const char *words, int expected)
+{
+	char command[1200];
+	(void)snprintf(command, sizeof(command), "'%s' migrate %s --json --for-real --target '%s' --directory '%s'",
+		       REHEARSE_PROGRAM, words, server.url, test.folder.path);
+	if (strncmp(words, "up", 2) != 0 && strncmp(words, "skip", 4) != 0) {
+		char *option = strstr(command, " --for-real");
+		memset(option, ' ', strlen(" --for-real"));
+	}
+	FILE *out = popen(command, "r");
+	assert_non_null(out);
+	json_t *root = json_loadf(out, 0, NULL);
+	int status = pclose(out);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), expected);
+	return root;
+}
+
+static const char *text_at(const json_t *list, size_t at, const char *key)
+{
+	return json_string_value(json_object_get(json_array_get(list, at), key));
+}
+
+/* What programs read. */
+static void test_json(void **state)
+{
+	(void)state;
+	run_sql("CREATE TABLE orders (a int)");
+	workflow_test_add(&test, "00000001", "", ", \"hot_path\": true", "ALTER TABLE orders ADD b int",
+			  "ALTER TABLE orders DROP b");
+	workflow_test_add(&test, "00000002", "00000001", "", "ALTER TABLE missing ADD b int", "SELECT 1");
+	workflow_test_add(&test, "00000003", "00000002", ", \"skip\": \"gh-ost\"", "SELECT 1", "SELECT 1");
+	json_t *root = program_json("plan", 0);
+	assert_int_equal(json_array_size(json_object_get(root, "batches")), 2);
+	assert_string_equal(text_at(json_object_get(root, "held"), 0, "reason"), "gh-ost");
+	json_decref(root);
+	root = program_json("up", 1);
+	assert_string_equal(json_string_value(json_object_get(root, "outcome")), "failed");
+	json_t *list = json_object_get(root, "migrations");
+	assert_string_equal(text_at(list, 0, "outcome"), "done");
+	json_t *lock = json_array_get(json_object_get(json_array_get(list, 0), "locks"), 0);
+	assert_string_equal(json_string_value(json_object_get(lock, "mode")), "AccessExclusiveLock");
+	assert_true(json_is_true(json_object_get(lock, "hot_path")));
+	assert_string_equal(text_at(list, 1, "outcome"), "failed");
+	json_t *error = json_object_get(json_array_get(list, 1), "error");
+	assert_string_equal(json_string_value(json_object_get(error, "sqlstate")), "42P01");
+	assert_int_equal(json_integer_value(json_object_get(error, "line")), 1);
+	json_decref(root);
+	root = program_json("status", 0);
+	list = json_object_get(root, "migrations");
+	assert_string_equal(text_at(list, 0, "state"), "applied");
+	assert_string_equal(text_at(list, 1, "state"), "pending");
+	assert_string_equal(text_at(list, 2, "state"), "left");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(root, "counts"), "pending")), 1);
+	json_decref(root);
+	json_decref(program_json("skip 0000 --reason x", ERR_USAGE)); /* begins several */
+	json_decref(program_json("skip 00000002 --reason x", 0));
+}
+
 /* Not a clone, and not meant; a table that is another one; a server that is not there. */
 static void test_targets(void **state)
 {
@@ -392,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ctrl_c, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_terminated, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_json, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_targets, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, start_server, stop_server);
