@@ -65,6 +65,27 @@ static void statement_row(const json_t *s, struct strbuf *out)
 	strbuf_add_str(out, "</td>");
 }
 
+/* The program that ran it, where that was not ourselves, and what speaks against it beside its statements. */
+static void add_tool(const json_t *run, struct strbuf *out)
+{
+	const json_t *tool = json_object_get(run, "tool");
+	const json_t *status = json_object_get(tool, "exit_status");
+	const char *problem = html_text_of(run, "problem");
+	if (!json_is_object(tool))
+		return;
+	strbuf_add_str(out, "<p>Run by ");
+	html_add_cut(out, html_text_of(tool, "name"), NAME_SHOWN);
+	if (json_is_integer(status))
+		strbuf_addf(out, ", exit status %d", (int)json_integer_value(status));
+	else
+		strbuf_add_str(out, ", which did not end by itself");
+	if (*problem) {
+		strbuf_add_str(out, ": ");
+		html_add_cut(out, problem, REPORT_CELL_MAX);
+	}
+	strbuf_add_str(out, ".</p>");
+}
+
 static bool is_trivial(const json_t *statement)
 {
 	return !report_statement_matters(statement);
@@ -75,14 +96,17 @@ void report_add_migration(const json_t *document, struct strbuf *out)
 {
 	static const char heads[] = "statement|#from|#took|locks: mode, waited, held|rewrote|#WAL|#size|error";
 	const json_t *list = json_object_get(document, "migration");
+	const json_t *run = json_object_get(document, "migration_run");
 	size_t i;
 	size_t trivial = 0;
 	const json_t *statement;
+	add_tool(run, out);
 	json_array_foreach (list, i, statement)
 		trivial += is_trivial(statement);
 	if (json_array_size(list) <= ALL_SHOWN) {
 		if (!report_table_add(out, "migration", heads, list, 0, NULL, statement_row))
-			report_add_none(out, "There was no migration.");
+			report_add_none(out, json_is_object(json_object_get(run, "tool")) ? "It sent no statement."
+											  : "There was no migration.");
 		return;
 	}
 	if (!report_table_add(out, "migration", heads, list, 0, report_statement_matters, statement_row))
