@@ -75,13 +75,13 @@ static void add_tool(const json_t *run, struct strbuf *out)
 		return;
 	strbuf_add_str(out, "<p>Run by ");
 	html_add_cut(out, html_text_of(tool, "name"), NAME_SHOWN);
-	if (json_is_integer(status))
-		strbuf_addf(out, ", exit status %d", (int)json_integer_value(status));
-	else
-		strbuf_add_str(out, ", which did not end by itself");
 	if (*problem) {
 		strbuf_add_str(out, ": ");
 		html_add_cut(out, problem, REPORT_CELL_MAX);
+	} else if (json_is_integer(status)) {
+		strbuf_addf(out, ", exit status %d", (int)json_integer_value(status));
+	} else {
+		strbuf_add_str(out, ", which did not end by itself");
 	}
 	strbuf_add_str(out, ".</p>");
 }
