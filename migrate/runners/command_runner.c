@@ -16,6 +16,8 @@
 
 #include <ctype.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <strings.h>
 
 #define SHELL	       "/bin/sh"
 #define SAID_MAX       4000 /* of what the shell says about a line that it does not understand */
@@ -132,10 +134,12 @@ int command_runner_check(const struct tool_command *command, struct error *err)
 /* A network of its own for the tool, unless it may have ours, or there is none to be had. */
 static void isolate(struct runner *runner)
 {
+	static atomic_flag said = ATOMIC_FLAG_INIT; /* Alembic is run more than once */
 	struct error err = ERROR_INIT;
 	if (runner->command->open_network || tool_network_init(&runner->network, &err) == 0)
 		return;
-	log_warn("%s may reach other servers than the clone: %s", runner->name, err.text);
+	if (!atomic_flag_test_and_set(&said))
+		log_warn("%s may reach other servers than the clone: %s", runner->name, err.text);
 }
 
 static int start_proxy(struct runner *runner, struct error *err)
@@ -208,16 +212,28 @@ static bool succeeded_later(const struct ledger *ledger, size_t failed)
 	return false;
 }
 
+/* What its session did next was to go back to before it: the tool was ready for that. */
+static bool was_undone(const struct ledger *ledger, size_t failed)
+{
+	static const char back[] = "ROLLBACK TO";
+	for (size_t i = failed + 1; i < ledger->statement_count; i++) {
+		const struct ledger_statement *s = &ledger->statements[i];
+		if (s->backend_pid == ledger->statements[failed].backend_pid)
+			return s->sql && strncasecmp(s->sql, back, sizeof(back) - 1) == 0;
+	}
+	return false;
+}
+
 /*
- * Statements that failed, and that the tool neither repeated nor only asked by: some tools look whether their table is
- * there by a query that fails.
+ * Statements that failed, and that the tool neither repeated, nor took back to a savepoint, nor only asked by: some
+ * tools look whether their table is there by a query that fails.
  */
 static size_t count_failed(const struct ledger *ledger)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		const struct ledger_statement *s = &ledger->statements[i];
-		if (!*s->sqlstate || !s->sql || succeeded_later(ledger, i))
+		if (!*s->sqlstate || !s->sql || succeeded_later(ledger, i) || was_undone(ledger, i))
 			continue;
 		count += !sql_is_read_only(SQL_POSTGRESQL, (struct span){s->sql, strlen(s->sql)});
 	}
@@ -226,8 +242,10 @@ static size_t count_failed(const struct ledger *ledger)
 
 static char *describe_failure(const struct runner *runner, const struct tool_process_result *result)
 {
+	const char *signal_name = sigdescr_np(result->signal);
 	if (result->end == TOOL_DIED)
-		return mem_printf("%s died of signal %d (%s)", runner->name, result->signal, strsignal(result->signal));
+		return mem_printf("%s died of signal %d (%s)", runner->name, result->signal,
+				  signal_name ? signal_name : "unknown");
 	return mem_printf("%s ended with exit status %d", runner->name, result->exit_status);
 }
 
