@@ -173,6 +173,8 @@ static void test_killed(void **state)
 			for (;;)
 				(void)pause();
 		}
+		for (int i = 0; i < 200 && clone_test_count(clone_test_records(), false) < 2; i++)
+			clock_sleep_until_ns(clock_mono_ns() + 50 * NS_PER_MS);
 		clock_sleep_until_ns(clock_mono_ns() + (round == 0 ? 500 : 1500) * NS_PER_MS);
 		char command[200];
 		/* The guardian is a child of it, in a session of its own. */
