@@ -39,6 +39,9 @@ struct proxy_shared {
 	pthread_mutex_t lock;  /* over sessions' `cancel` and `cancellable` */
 };
 
+/* More unsent bytes than this for one side: the other is not read meanwhile. */
+#define SESSION_UNSENT_MAX ((size_t)1024 * 1024)
+
 enum session_end {
 	SESSION_GOES_ON,
 	SESSION_TOOL_LEFT, /* Terminate */

@@ -12,7 +12,7 @@
  *   first refusal is not passed on.
  * - our BEGIN may come behind the tool's Parse and Bind: it makes the transaction that those began an explicit one.
  * - several statements of one simple query are one transaction, which the server parses before anything runs. They are
- *   sent one by one where that is the same (split_plan), so that each is measured: one that fails ends them, as the
+ *   sent one by one where that is the same (script_plan.h), so that each is measured: one that fails ends them, as the
  *   server has it.
  * - inside of an explicit transaction a Sync more does nothing. We send one behind an Execute, so that the server is
  *   ready to be asked, and play the server's part after an error: all is passed over until the tool's own Sync.
@@ -23,7 +23,7 @@
 #include "mem.h"
 #include "proxy_ask.h"
 #include "proxy_trace.h"
-#include "sql_lexer.h"
+#include "script_plan.h"
 
 static void begin_run(struct proxy_session *session, struct span sent, bool may_rerun)
 {
@@ -41,77 +41,6 @@ static int wait_cancellable(struct proxy_session *session)
 	return rc;
 }
 
-/* What a statement does to transactions. */
-enum transaction_word {
-	WORD_NONE,
-	WORD_OPENS,
-	WORD_CLOSES,
-	WORD_WITHIN, /* savepoints */
-	WORD_OTHER   /* two-phase commit, chains */
-};
-
-#define WORDS_MAX 4
-
-static size_t first_words(struct span sql, struct sql_token words[WORDS_MAX])
-{
-	struct sql_lexer lexer;
-	size_t count = 0;
-	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
-	while (count < WORDS_MAX) {
-		struct sql_token token = sql_lexer_next(&lexer);
-		if (token.kind == SQL_TOKEN_END)
-			break;
-		if (token.kind != SQL_TOKEN_SPACE && token.kind != SQL_TOKEN_COMMENT)
-			words[count++] = token;
-	}
-	return count;
-}
-
-static bool is_any(const struct sql_token *token, const char *const *words)
-{
-	for (; *words; words++) {
-		if (sql_token_is_word(token, *words))
-			return true;
-	}
-	return false;
-}
-
-static enum transaction_word transaction_word_of(struct span sql)
-{
-	static const char *const opens[] = {"BEGIN", "START", NULL};
-	static const char *const closes[] = {"COMMIT", "END", "ROLLBACK", "ABORT", NULL};
-	static const char *const within[] = {"SAVEPOINT", "RELEASE", NULL};
-	static const char *const noise[] = {"WORK", "TRANSACTION", NULL};
-	struct sql_token words[WORDS_MAX];
-	size_t count = first_words(sql, words);
-	if (count == 0)
-		return WORD_NONE;
-	if (is_any(&words[0], opens))
-		return WORD_OPENS;
-	if (is_any(&words[0], within))
-		return WORD_WITHIN;
-	if (sql_token_is_word(&words[0], "PREPARE") && count > 1 && sql_token_is_word(&words[1], "TRANSACTION"))
-		return WORD_OTHER;
-	if (!is_any(&words[0], closes))
-		return WORD_NONE;
-	size_t next = count > 1 && is_any(&words[1], noise) ? 2 : 1;
-	if (next >= count)
-		return WORD_CLOSES;
-	return sql_token_is_word(&words[next], "TO") ? WORD_WITHIN : WORD_OTHER;
-}
-
-static bool begins_with(struct span sql, const char *word)
-{
-	struct sql_token words[WORDS_MAX];
-	return first_words(sql, words) > 0 && sql_token_is_word(&words[0], word);
-}
-
-/* What the server refuses outside of a transaction: with a BEGIN of ours in front it would not. */
-static bool wants_block(struct span sql)
-{
-	return begins_with(sql, "LOCK") || begins_with(sql, "DECLARE");
-}
-
 /* ---- Simple queries ---- */
 
 /* One string of a simple query, sent as it is. */
@@ -121,7 +50,8 @@ struct query {
 	struct span sql; /* of it, what the ledger shows */
 	int shift;	 /* characters before it in what the tool sent */
 	bool may_wrap;	 /* stands alone: what the tracer says about the manner counts */
-	bool begins;	 /* a transaction of ours is to be begun before it */
+	bool in_script;	 /* one of several: outside of a transaction one of ours is to be begun before it */
+	bool opens;	 /* a BEGIN: where a transaction of ours is open it is the tool's from now on */
 	bool last;	 /* its CommandComplete waits for our COMMIT */
 };
 
@@ -141,11 +71,14 @@ static void put_own_query(struct proxy_session *session, const char *sql, uint8_
 
 static int send_query(struct proxy_session *session, const struct query *query, bool may_rerun)
 {
-	bool hidden = session->own_block && query->last;
+	uint8_t flags = session->own_block && query->opens ? PENDING_UNNOTICED : 0;
+	session->own_block = session->own_block && !query->opens;
+	if (session->own_block && query->last)
+		flags |= PENDING_HIDDEN_TAG;
 	begin_run(session, (struct span){query->text, query->len}, may_rerun);
 	session->run.shift = query->shift;
 	proxy_trace_start(session);
-	put_query(session, query->text, query->len, hidden ? PENDING_HIDDEN_TAG : 0);
+	put_query(session, query->text, query->len, flags);
 	if (wait_cancellable(session))
 		return -1;
 	session->own_block = session->own_block && session->status != 'I';
@@ -168,8 +101,8 @@ static int run_query(struct proxy_session *session, const struct query *query)
 	enum statement_manner manner;
 	if (proxy_trace_prepare(session, query->sql, &manner))
 		return -1;
-	bool wraps = query->may_wrap && manner == STATEMENT_WRAPPED && !wants_block(query->sql);
-	bool begins = (query->begins || wraps) && session->status == 'I' && !session->own_block;
+	bool wraps = query->may_wrap && manner == STATEMENT_WRAPPED && !script_wants_block(query->sql);
+	bool begins = ((query->in_script && !query->opens) || wraps) && session->status == 'I' && !session->own_block;
 	if (begins) {
 		put_own_query(session, "BEGIN", PENDING_LOUD);
 		session->own_block = true;
@@ -212,58 +145,19 @@ static int finish_query(struct proxy_session *session)
 
 /* ---- Several statements in one query ---- */
 
-struct script {
-	const char *text;
-	size_t len;
-	struct span *pieces;
-	size_t count;
-	size_t capacity;
-	size_t own_from; /* from this one on they are one transaction of ours; count: none are */
-};
-
-static void cut_script(struct script *script)
-{
-	struct span sql;
-	size_t pos = 0;
-	while (sql_script_next(SQL_POSTGRESQL, (struct span){script->text, script->len}, &pos, &sql)) {
-		MEM_GROW(script->pieces, script->count, script->capacity);
-		script->pieces[script->count++] = sql;
-	}
-	script->own_from = script->count;
-}
-
-/*
- * Whether the statements can be sent one by one with the same effect. Inside an open transaction they can. Outside, the
- * server makes what stands between the query's own BEGIN … COMMIT pairs one transaction, up to the query's end or the
- * next of those words: the former is the same between BEGIN and COMMIT of ours, the latter is left alone.
- */
-static bool plan_split(const struct proxy_session *session, struct script *script)
-{
-	bool open = session->status == 'T';
-	if (session->status == 'E' || session->unsynced || !session->plain_strings)
-		return false;
-	for (size_t i = 0; i < script->count; i++) {
-		enum transaction_word word = transaction_word_of(script->pieces[i]);
-		bool ours = script->own_from < script->count;
-		if (word == WORD_NONE) {
-			if (!open && !ours)
-				script->own_from = i;
-			continue;
-		}
-		if (ours || word == WORD_OTHER || (word == WORD_OPENS) == open)
-			return false;
-		if (word != WORD_WITHIN)
-			open = word == WORD_OPENS;
-	}
-	return true;
-}
-
 static int count_characters(const char *p, const char *end)
 {
 	int count = 0;
 	for (; p < end; p++)
 		count += ((unsigned char)*p & 0xc0) != 0x80; /* UTF-8; in other encodings a position may be off */
 	return count;
+}
+
+static bool may_split(const struct proxy_session *session, struct script *script)
+{
+	if (session->status == 'E' || session->unsynced || !session->plain_strings)
+		return false;
+	return script_plan_split(script, session->status == 'T');
 }
 
 static int run_pieces(struct proxy_session *session, const struct script *script)
@@ -275,7 +169,8 @@ static int run_pieces(struct proxy_session *session, const struct script *script
 				      .len = piece->len,
 				      .sql = {text, piece->len},
 				      .shift = count_characters(script->text, piece->p),
-				      .begins = i == script->own_from,
+				      .in_script = true,
+				      .opens = script_transaction_word(*piece) == WORD_OPENS,
 				      .last = i + 1 == script->count};
 		if (i > 0)
 			proxy_trace_settle(session);
@@ -348,19 +243,19 @@ int session_do_query(struct proxy_session *session, struct wire_message *message
 	if (!message->last)
 		return run_long(session, message);
 	char *text = mem_strndup(message->body, message->len);
-	struct script script = {.text = text, .len = strlen(text)};
-	cut_script(&script);
+	struct script script;
+	script_init(&script, text);
 	int rc;
 	if (script.count == 0)
 		rc = run_nothing(session, &script);
 	else if (script.count == 1)
 		rc = run_whole(session, &script, true);
-	else if (plan_split(session, &script) && proxy_ask_parses(session, text))
+	else if (may_split(session, &script) && proxy_ask_parses(session, text))
 		rc = run_pieces(session, &script);
 	else
 		rc = session->end == SESSION_GOES_ON ? run_whole(session, &script, false) : -1;
 	session->run.sql = (struct span){NULL, 0};
-	free(script.pieces);
+	script_release(&script);
 	free(text);
 	return rc;
 }
@@ -457,7 +352,8 @@ static int run_execution(struct proxy_session *session, struct execution *execut
 	struct span sql = {execution->text, execution->text_len};
 	if (proxy_trace_prepare(session, sql, &manner))
 		return -1;
-	bool begins = manner == STATEMENT_WRAPPED && session->status == 'I' && !session->own_block && !wants_block(sql);
+	bool begins = manner == STATEMENT_WRAPPED && session->status == 'I' && !session->own_block &&
+		      !script_wants_block(sql);
 	if (begins) {
 		proxy_ask_send(session, "BEGIN", PENDING_LOUD);
 		session->own_block = true;
@@ -484,8 +380,8 @@ static int run_on(struct proxy_session *session, struct execution *execution)
 static int execute(struct proxy_session *session, struct execution *execution, bool goes_on)
 {
 	struct span sql = {execution->text, execution->text_len};
-	execution->is_copy = begins_with(sql, "COPY");
-	execution->opens = transaction_word_of(sql) == WORD_OPENS;
+	execution->is_copy = script_begins_with(sql, "COPY");
+	execution->opens = script_transaction_word(sql) == WORD_OPENS;
 	execution->inherits = execution->opens && session->own_block;
 	if (execution->opens)
 		session->own_block = false; /* where ours is open it is the tool's from now on */
