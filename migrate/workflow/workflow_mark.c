@@ -100,9 +100,10 @@ int workflow_reset_apply(struct workflow_session *session, const struct workflow
 	}
 	for (size_t n = 0; n < view->graph.count; n++) { /* what is needed first, so that times are in order */
 		size_t i = view->graph.order[n];
+		if (!reset->mark[i])
+			continue;
 		const struct workflow_entry entry = entry_of(session, view, i, WORKFLOW_APPLIED, "reset");
-		if (reset->mark[i])
-			workflow_session_sql_put(session, &entry, &sql);
+		workflow_session_sql_put(session, &entry, &sql);
 	}
 	if (sql.overflow)
 		rc = error_set(err, ERR_INTERNAL, "too many migrations for one reset");
