@@ -51,7 +51,7 @@ static bool is_server_program(const char *pid)
 	if (read_proc(pid, "comm", name, sizeof(name)) <= 0)
 		return false;
 	name[strcspn(name, "\n")] = '\0';
-	return strcmp(name, "postgres") == 0 || strcmp(name, "pg_basebackup") == 0;
+	return strcmp(name, "postgres") == 0 || strcmp(name, "pg_basebackup") == 0 || strcmp(name, "tar") == 0;
 }
 
 static bool has_variable(const char *environment, size_t len, const char *name, const char *value)

@@ -253,7 +253,7 @@ int clone_recovery_check_source(const struct clone_source *source, const struct 
 {
 	int rc = 0;
 	const char *rest;
-	if (!clone_recovery_is_wanted(request) || !request->point_in_time_wall_ns)
+	if (!clone_recovery_is_wanted(request) || !request->point_in_time_wall_ns || source->packed)
 		return 0;
 	char *start = backup_start(source->folder);
 	if (!start)

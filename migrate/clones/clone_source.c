@@ -140,6 +140,79 @@ static int check_stopped(const struct clone_source *source, struct error *err)
 			 source->folder, pid);
 }
 
+/* FOLDER/NAME.tar, or with the ending of one of the compressions that tar sees through; NULL for none. To be freed. */
+static char *find_packed(const char *folder, const char *name)
+{
+	static const char *const endings[] = {"", ".gz", ".zst", ".xz", ".bz2"};
+	for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
+		char *path = mem_printf("%s/%s.tar%s", folder, name, endings[i]);
+		if (access(path, F_OK) == 0)
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
+/* Runs tar in `directory`; ERR_DATA with its last word when it fails. */
+static int run_tar(const char *const *argv, const char *directory, const volatile bool *cancelled,
+		   struct strbuf *results, struct error *err)
+{
+	struct process_options options = PROCESS_OPTIONS_INIT;
+	struct strbuf said;
+	int code = 0;
+	strbuf_init(&said, OUTPUT_MAX);
+	options.argv = argv;
+	options.environment = (const char *const[]){"LC_ALL=C", "TAR_OPTIONS=", NULL};
+	options.directory = directory;
+	options.own_group = true;
+	options.results = results;
+	int rc = process_run(&options, cancelled, &said, &code, err);
+	if (rc == 0 && code != 0)
+		rc = error_set(err, strstr(said.data, "No space left") ? ERR_INTERNAL : ERR_DATA,
+			       "unpacking the base backup: %.300s", said.len ? said.data : "tar failed");
+	strbuf_release(&said);
+	return rc;
+}
+
+static int read_packed_version(struct clone_source *source, const char *tar, struct error *err)
+{
+	struct strbuf said;
+	strbuf_init(&said, OUTPUT_MAX);
+	const char *const argv[] = {"tar", "-xOf", tar, "--occurrence=1", "PG_VERSION", NULL};
+	int rc = run_tar(argv, NULL, NULL, &said, err);
+	source->packed = true;
+	source->version = rc == 0 ? (int)strtol(said.data, NULL, 10) : 0;
+	if (rc == 0 && source->version <= 0)
+		rc = error_set(err, ERR_DATA, "%s is no base backup (no PG_VERSION in it)", tar);
+	strbuf_release(&said);
+	return rc;
+}
+
+/* base.tar, and the WAL of the backup's own time. Tablespaces would be files of their own, named by number. */
+static int unpack(const struct clone_source *source, const struct clone_request *request, const char *data,
+		  struct error *err)
+{
+	static const char *const names[] = {"base", "pg_wal"};
+	char *folder = mem_strndup(data, (size_t)(strrchr(data, '/') - data));
+	int rc = mkdir(data, 0700) == 0 ? 0 : error_set_errno(err, ERR_INTERNAL, "%s: cannot make the folder", data);
+	for (size_t i = 0; i < 2 && rc == 0; i++) {
+		char *tar = find_packed(source->folder, names[i]);
+		char *to = mem_printf("%s%s", data, i ? "/pg_wal" : "");
+		const char *const argv[] = {"tar", "-xf", tar, "-C", to, "--no-same-owner", NULL};
+		if (tar)
+			rc = run_tar(argv, folder, request->cancelled, NULL, err);
+		free(to);
+		free(tar);
+	}
+	char *map = mem_printf("%s/tablespace_map", data);
+	if (rc == 0 && access(map, F_OK) == 0)
+		rc = error_set(err, ERR_DATA, "the base backup in %s has tablespaces of its own, which are not cloned",
+			       source->folder);
+	free(map);
+	free(folder);
+	return rc;
+}
+
 static int read_version(struct clone_source *source, struct error *err)
 {
 	char line[32] = "";
@@ -152,12 +225,12 @@ static int read_version(struct clone_source *source, struct error *err)
 		(void)fclose(file);
 	if (source->version > 0)
 		return 0;
-	char *tar = mem_printf("%s/base.tar", source->folder), *zipped = mem_printf("%s/base.tar.gz", source->folder);
-	bool packed = access(tar, F_OK) == 0 || access(zipped, F_OK) == 0;
-	free(tar);
-	free(zipped);
-	if (packed)
-		return error_set(err, ERR_DATA, "%s is a base backup in tar format; unpack it first", source->folder);
+	char *tar = find_packed(source->folder, "base");
+	if (tar) {
+		int rc = read_packed_version(source, tar, err);
+		free(tar);
+		return rc;
+	}
 	return error_set(err, ERR_DATA, "%s is no PostgreSQL data directory (no PG_VERSION in it)", source->folder);
 }
 
@@ -190,9 +263,9 @@ static int open_folder(struct clone_source *source, const struct clone_request *
 	source->folder = mem_strdup(real);
 	source->settings = mem_strdup("");
 	int rc = read_version(source, err);
-	if (rc == 0)
+	if (rc == 0 && !source->packed)
 		rc = check_stopped(source, err);
-	if (rc == 0)
+	if (rc == 0 && !source->packed)
 		find_conf(source);
 	return rc;
 }
@@ -405,14 +478,14 @@ static int copy_tree(const struct clone_source *source, const struct clone_reque
 int clone_source_copy(struct clone_source *source, const struct clone_request *request, const char *data,
 		      struct folder_copy_stats *stats, struct error *err)
 {
-	if (!source->running) {
+	if (!source->running && !source->packed) {
 		int rc = copy_tree(source, request, source->folder, data, stats, err);
 		/* Started while it was copied? Then the copy is of no use. */
 		return rc ? rc : check_stopped(source, err);
 	}
 	memset(stats, 0, sizeof(*stats));
 	stats->bytes = -1;
-	int rc = base_backup(source, request, data, err);
+	int rc = source->packed ? unpack(source, request, data, err) : base_backup(source, request, data, err);
 	if (rc == 0 && source->uid != (uid_t)-1)
 		rc = folder_give(data, source->uid, source->gid, err);
 	return rc;

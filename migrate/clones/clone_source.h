@@ -1,6 +1,7 @@
 /*
  * What a local clone is made from: a running server, asked over libpq and copied with pg_basebackup, or a stopped data
- * directory or base backup on disk. Finds out its version and the programs for it, and refuses early what cannot work.
+ * directory or base backup (plain or tar) on disk. Finds out its version and the programs for it, and refuses early
+ * what cannot work.
  */
 #ifndef CLONE_SOURCE_H
 #define CLONE_SOURCE_H
@@ -16,7 +17,8 @@
 struct clone_source {
 	bool running;	 /* a server, else a folder */
 	PGconn *conn;	 /* running: to it */
-	char *folder;	 /* stopped: the data directory, absolute */
+	char *folder;	 /* stopped: the data directory, absolute; or where a packed base backup lies */
+	bool packed;	 /* a base backup in tar form: base.tar and pg_wal.tar, perhaps compressed */
 	int version;	 /* 15 */
 	char *bindir;	 /* the server's programs */
 	char *superuser; /* the bootstrap superuser, NULL when not known yet */

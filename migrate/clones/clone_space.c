@@ -49,7 +49,7 @@ int clone_space_check(const struct clone_source *source, const struct clone_set 
 	int64_t each = source_bytes(source);
 	if (each < 0 || statvfs(folder, &fs) != 0)
 		return 0;
-	char *sample = source->running ? NULL : mem_printf("%s/PG_VERSION", source->folder);
+	char *sample = source->running || source->packed ? NULL : mem_printf("%s/PG_VERSION", source->folder);
 	char *marker = clone_record_marker(&set->records[0]), *own = mem_printf("%s/%s", folder, marker);
 	int64_t copies = (int64_t)set->count;
 	if (sample && shares_blocks(sample, folder))

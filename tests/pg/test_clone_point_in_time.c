@@ -154,6 +154,30 @@ static void test_packed_archive(void **state)
 	clone_test_expect_nothing();
 }
 
+/* A base backup as tar files: unpacked into the first clone. */
+static void test_tar_backup(void **state)
+{
+	(void)state;
+	char tars[256], command[1200];
+	(void)snprintf(tars, sizeof(tars), "%s", clone_test_path("tars"));
+	(void)snprintf(command, sizeof(command), "mkdir -m 755 '%s' && cd '%s' && tar -czf '%s/base.tar.gz' *", tars,
+		       backup, tars);
+	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
+	struct clone_request request = make_request("tar", moments_ns[1]);
+	request.source = tars;
+	struct clone_set *set = clone_test_create(&clone_local, &request);
+	expect_rows(set, "1,2,3");
+	expect_the_same(set);
+	clone_test_destroy(set);
+	clone_test_expect_nothing();
+	request.point_in_time_wall_ns = before_backup_ns;
+	clone_test_refused(&clone_local, &request, -ERR_DATA, "need an older one");
+	(void)snprintf(command, sizeof(command),
+		       "head -c 100000 '%s/base.tar.gz' >'%s/x' && mv '%s/x' '%s/base.tar.gz'", tars, tars, tars, tars);
+	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
+	clone_test_refused(&clone_local, &request, -ERR_DATA, "unpacking the base backup");
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
@@ -267,11 +291,9 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_moments),
-		cmocka_unit_test(test_latest_by_command),
-		cmocka_unit_test(test_packed_archive),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_unreadable_archive),
+		cmocka_unit_test(test_moments),	       cmocka_unit_test(test_latest_by_command),
+		cmocka_unit_test(test_packed_archive), cmocka_unit_test(test_tar_backup),
+		cmocka_unit_test(test_refused),	       cmocka_unit_test(test_unreadable_archive),
 		cmocka_unit_test(test_data_directory),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
