@@ -22,15 +22,15 @@ static bool has_name(const struct ledger_names *names, const char *name)
 }
 
 /*
- * Nobody could miss it: the migration made it, or (statement) drops the index concurrently, and locks it only when it
- * is no longer used.
+ * Nobody could miss it: the migration has made it by then, or the statement drops the index concurrently, and locks it
+ * only when it is no longer used.
  */
-static bool is_out_of_use(const struct ledger *ledger, const struct ledger_statement *statement,
-			  const struct ledger_lock *lock)
+static bool is_out_of_use(const struct ledger *ledger, size_t at, const struct ledger_lock *lock)
 {
+	const struct ledger_statement *statement = &ledger->statements[at];
 	if (statement->locks_known == LEDGER_LOCKS_SAMPLED && has_name(&statement->indexes_dropped, lock->relation))
 		return true;
-	for (size_t i = 0; i < ledger->statement_count; i++) {
+	for (size_t i = 0; i <= at; i++) {
 		if (has_name(&ledger->statements[i].relations_created, lock->relation) ||
 		    has_name(&ledger->statements[i].indexes_built, lock->relation))
 			return true;
@@ -64,8 +64,7 @@ static struct stretch *collect(const struct ledger *ledger, enum lock_effect eff
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		for (size_t j = 0; j < ledger->statements[i].lock_count; j++) {
 			const struct ledger_lock *lock = &ledger->statements[i].locks[j];
-			if (lock_effect_of(lock_mode_rank(lock->mode)) < effect ||
-			    is_out_of_use(ledger, &ledger->statements[i], lock))
+			if (lock_effect_of(lock_mode_rank(lock->mode)) < effect || is_out_of_use(ledger, i, lock))
 				continue;
 			MEM_GROW(stretches, *count, capacity);
 			stretches[(*count)++] = (struct stretch){

@@ -191,6 +191,15 @@ static void add_sizes(struct table *table, const struct ledger_statement *statem
 		add_note(table, text);
 }
 
+/* "None seen" is not "none". */
+static void warn_of_unseen(struct table *table, const struct ledger_statement *statement)
+{
+	bool changes = statement->kind == LEDGER_KIND_DDL || statement->kind == LEDGER_KIND_DATA;
+	if (statement->locks_known == LEDGER_LOCKS_SAMPLED && statement->lock_count == 0 && changes &&
+	    !statement->sqlstate[0])
+		add_warning(table, "its locks were held too shortly to be seen");
+}
+
 static void warn_of_waits(struct table *table, const struct ledger_statement *statement)
 {
 	for (size_t i = 0; i < statement->lock_count; i++) {
@@ -264,6 +273,7 @@ static void add_statement(struct table *table, const struct ledger_statement *st
 	if (statement->sqlstate[0])
 		add_warning(table, "failed: %s (%s)", statement->message ? statement->message : "no message",
 			    statement->sqlstate);
+	warn_of_unseen(table, statement);
 	warn_of_waits(table, statement);
 	warn_of_held_on(table, statement);
 	add_names(table, "leaves invalid, a cost to writers and of no use to readers:", &statement->indexes_invalid,

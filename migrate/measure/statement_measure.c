@@ -121,6 +121,13 @@ void statement_measure_look(struct statement_measure *measure, struct span sql, 
 	relation_table_measure(&measure->relations, conn, sql, only_named);
 }
 
+void statement_measure_look_at_code(struct statement_measure *measure)
+{
+	struct error ignored = ERROR_INIT;
+	if (trace_probe_quiet(&measure->probe))
+		(void)code_table_load(&measure->code, measure->probe.conn, NULL, &ignored);
+}
+
 static int held_rank(const struct statement_measure *measure, uint32_t oid)
 {
 	const struct relation *relation = relation_table_find(&measure->relations, oid);

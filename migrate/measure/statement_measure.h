@@ -36,6 +36,8 @@ void statement_measure_prepare(struct statement_measure *measure);
 void statement_measure_begin(struct statement_measure *measure);
 /* Relations, triggers and functions as they are now, and sizes; named_only: see relation_table_measure(). */
 void statement_measure_look(struct statement_measure *measure, struct span sql, bool catalogs, bool only_named);
+/* Functions and triggers as they are now: which queries are plain ones. */
+void statement_measure_look_at_code(struct statement_measure *measure);
 /*
  * After a statement that went well, while its transaction is open: asks its own backend. False when that could not be
  * had, and samples had to do. statement NULL: for what is known alone, nothing is reported.

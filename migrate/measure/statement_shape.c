@@ -158,6 +158,7 @@ struct statement_shape statement_shape_of(struct span sql,
 		shape.kind = seen.from && !seen.to_savepoint ? LEDGER_KIND_DATA : LEDGER_KIND_READ;
 	} else if (sql_token_is_word(&first, "LOCK")) {
 		shape.kind = LEDGER_KIND_CONTROL;
+		shape.needs_transaction = true;
 	} else if (sql_token_is_word(&first, "EXECUTE")) {
 		shape.kind = LEDGER_KIND_UNKNOWN;
 	} else if (sql_token_is_word(&first, "CALL") || sql_token_is_word(&first, "DO")) {

@@ -17,7 +17,8 @@ struct statement_shape {
 	bool runs_code;		/* DO, CALL, or it names a function of a user */
 	bool ends_transactions; /* may do so: CALL, a DO block with COMMIT or ROLLBACK in it, VACUUM … */
 	bool begins_transaction;
-	bool commits; /* COMMIT, END, PREPARE TRANSACTION: its WAL is worth knowing */
+	bool needs_transaction; /* LOCK TABLE: refused outside of one, which wrapping it would hide */
+	bool commits;		/* COMMIT, END, PREPARE TRANSACTION: its WAL is worth knowing */
 	bool returns_to_savepoint;
 	bool is_control;       /* nothing to measure */
 	bool is_plain_read;    /* a query that takes no locks but those of reading, and calls no function of a user */

@@ -14,6 +14,7 @@
 
 #define SQL_SHOWN_MAX ((size_t)16 * 1024)
 #define NO_STATEMENT  SIZE_MAX
+#define EAGER_NS      (50 * NS_PER_MS) /* a bare statement is looked at without pause for so long */
 
 /* Lock modes by what takes them: from ShareUpdateExclusiveLock on it is no longer rows that are changed. */
 #define DATA_RANK 3
@@ -56,7 +57,7 @@ static enum statement_manner manner_of(const struct statement_shape *shape, enum
 		return STATEMENT_CONTROL;
 	if (state == TRACED_IN_TRANSACTION)
 		return STATEMENT_WRAPPED;
-	if (shape->ends_transactions)
+	if (shape->ends_transactions || shape->needs_transaction)
 		return STATEMENT_BARE;
 	return shape->is_plain_read ? STATEMENT_READ : STATEMENT_WRAPPED;
 }
@@ -173,7 +174,8 @@ void statement_tracer_start(struct statement_tracer *tracer)
 	struct trace_probe *probe = &tracer->measure.probe;
 	bool at_once = tracer->manner == STATEMENT_WRAPPED || tracer->manner == STATEMENT_BARE;
 	/* What holds nothing worth knowing at its very beginning is let off its first sample when it is quick. */
-	trace_probe_begin(probe, now_ns, at_once ? now_ns : now_ns + probe->interval_ns);
+	trace_probe_begin(probe, now_ns, at_once ? now_ns : now_ns + probe->interval_ns,
+			  tracer->manner == STATEMENT_BARE ? now_ns + EAGER_NS : 0);
 	struct ledger_statement *statement = current(tracer);
 	statement->start_ns = statement->end_ns = since_t0(tracer, now_ns);
 	if (tracer->options.ledger->statement_count == 1)
@@ -290,6 +292,8 @@ void statement_tracer_end_transaction(struct statement_tracer *tracer, int64_t t
 		/* Rolled back, or done: either way functions and files are to be read again before rows are changed. */
 		tracer->stale |= statement->kind == LEDGER_KIND_DDL;
 	}
+	if (tracer->defined_function)
+		statement_measure_look_at_code(&tracer->measure);
 	tracer->first_statement = NO_STATEMENT;
 	tracer->looked = false;
 	tracer->defined_function = false;

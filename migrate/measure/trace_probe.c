@@ -50,10 +50,11 @@ void trace_probe_release(struct trace_probe *probe)
 	memset(probe, 0, sizeof(*probe));
 }
 
-void trace_probe_begin(struct trace_probe *probe, int64_t start_ns, int64_t first_ns)
+void trace_probe_begin(struct trace_probe *probe, int64_t start_ns, int64_t first_ns, int64_t eager_until_ns)
 {
 	own_locks_begin(&probe->locks, start_ns);
 	probe->next_sample_ns = first_ns;
+	probe->eager_until_ns = eager_until_ns;
 	probe->stale = true; /* what is still under way was asked before the start */
 	probe->running = true;
 }
@@ -85,7 +86,9 @@ static void send_sample(struct trace_probe *probe, int64_t now_ns)
 	fill_values(probe, &text, values);
 	probe->sample_sent_ns = now_ns;
 	probe->next_sample_ns += probe->interval_ns;
-	if (probe->next_sample_ns < now_ns)
+	if (now_ns < probe->eager_until_ns)
+		probe->next_sample_ns = now_ns;
+	else if (probe->next_sample_ns < now_ns)
 		probe->next_sample_ns = now_ns + probe->interval_ns;
 	probe->stale = false;
 	probe->busy = PQsendQueryPrepared(probe->conn, SAMPLE, 2, values, NULL, NULL, 0) == 1;

@@ -23,14 +23,18 @@ struct trace_probe {
 	bool busy;		/* a sample is under way */
 	bool stale;		/* … of which the result is not wanted any more */
 	int64_t next_sample_ns;
+	int64_t eager_until_ns; /* till then samples follow one another at once */
 	int64_t sample_sent_ns;
 };
 
 /* ERR_UNAVAILABLE without a connection, ERR_DATA when the server cannot tell locks. Released whatever the result. */
 int trace_probe_open(struct trace_probe *probe, const char *url, int32_t pid, int64_t interval_ns, struct error *err);
 void trace_probe_release(struct trace_probe *probe);
-/* A statement starts; the first sample is due at first_ns. */
-void trace_probe_begin(struct trace_probe *probe, int64_t start_ns, int64_t first_ns);
+/*
+ * A statement starts; the first sample is due at first_ns, and until eager_until_ns one follows the other: for what can
+ * be known by samples alone, and may be over before the second is due.
+ */
+void trace_probe_begin(struct trace_probe *probe, int64_t start_ns, int64_t first_ns, int64_t eager_until_ns);
 /* It is over: a sample that is under way may show what was after it, and is dropped. */
 void trace_probe_end(struct trace_probe *probe);
 /* See statement_tracer_step() and statement_tracer_socket(). */

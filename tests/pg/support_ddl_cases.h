@@ -13,9 +13,9 @@ struct ddl_case {
 	const char *before; /* run untraced before it; NULL: nothing */
 	const char *sql;    /* one statement */
 	/*
-	 * "relation=Mode …", sorted, "public." and "Lock" left out, without what the statement makes itself. In place
-	 * of a mode's name as it is: of an index alone where its table's lock does not say as much. "?" in front: may
-	 * be too short to be seen by sampling.
+	 * "relation=Mode …", sorted, "public." and "Lock" left out, without what the statement makes itself; an index
+	 * where its table's lock does not say as much. "?" in front, here and at blocks: over so soon that samples may
+	 * miss it; "?" alone: whatever samples show.
 	 */
 	const char *locks;
 	const char *work;   /* "rewrite big …", "scan", "metadata"; "-" where rows cannot be counted */

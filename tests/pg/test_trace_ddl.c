@@ -1,17 +1,11 @@
 /*
- * Locks, work and blocking of many kinds of DDL (support_ddl_cases.c), each on a database of its own: as the SQL
- * runner's ledger tells them, and proven: while a second session holds the statement's transaction open, a third tries
- * to read, lock rows, write, build an index and drop, with a lock_timeout.
- *
- * With REHEARSE_DDL_PRINT=1 the table's right-hand side is printed as observed, for whoever adds a case.
+ * Locks, work and blocking of many kinds of DDL, each on a database of its own, as the SQL runner's ledger tells them;
+ * and proven: while a second session holds the statement's transaction open, a third tries to read, lock rows, write,
+ * build an index and alter, with a lock_timeout.
  */
-#include "clock.h"
 #include "lock_effect.h"
 #include "mem.h"
-#include "sql_runner.h"
-#include "strbuf.h"
-#include "support_ddl_cases.h"
-#include "support_pg_server.h"
+#include "support_ddl.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,231 +13,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <pthread.h>
 
-#define TEXT_MAX ((size_t)64 * 1024)
-
-static struct pg_server server;
-
-/* A database like the template, and its URL. */
-static char *make_database(void)
-{
-	assert_int_equal(pg_server_run(&server, "DROP DATABASE IF EXISTS ddl WITH (FORCE)"), 0);
-	assert_int_equal(pg_server_run(&server, "CREATE DATABASE ddl TEMPLATE ddl_base STRATEGY wal_log"), 0);
-	return mem_printf("postgresql://postgres@127.0.0.1:%d/ddl", server.port);
-}
-
-static void prepare_case(const struct ddl_case *c)
-{
-	PGconn *conn = pg_server_connect(&server, "ddl");
-	assert_non_null(conn);
-	if (c->before)
-		assert_int_equal(pg_server_sql(conn, c->before), 0);
-	PQfinish(conn);
-}
-
-static bool runs_concurrently(const struct ddl_case *c)
-{
-	return strstr(c->sql, "CONCURRENTLY") && !strstr(c->sql, "REFRESH");
-}
-
-/*
- * A reader with an old snapshot: what runs concurrently has to wait for its end, and so lives long enough to be seen.
- */
-static PGconn *begin_reader(void)
-{
-	PGconn *conn = pg_server_connect(&server, "ddl");
-	assert_int_equal(pg_server_sql(conn, "BEGIN ISOLATION LEVEL REPEATABLE READ;"
-					     "SELECT FROM big LIMIT 1; SELECT FROM part LIMIT 1"),
-			 0);
-	return conn;
-}
-
-static void end_reader(PGconn *conn)
-{
-	(void)pg_server_sql(conn, "COMMIT");
-	PQfinish(conn);
-}
-
-static void *end_reader_soon(void *context)
-{
-	clock_sleep_until_ns(clock_mono_ns() + 200 * NS_PER_MS);
-	end_reader(context);
-	return NULL;
-}
-
-static void trace_sql(const char *url, const struct ddl_case *c, struct ledger *ledger)
+static void trace_as_file(const char *url, const struct ddl_case *c, struct ledger *ledger)
 {
 	struct error err = ERROR_INIT;
 	struct migration migration;
-	pthread_t holder;
+	const struct migration_way way = {.files = &migration};
 	migration_init(&migration);
-	ledger_init(ledger);
 	assert_int_equal(migration_add_text(&migration, "ddl.sql", c->sql, strlen(c->sql), &err), 0);
-	if (runs_concurrently(c))
-		assert_int_equal(pthread_create(&holder, NULL, end_reader_soon, begin_reader()), 0);
-	struct sql_runner_options options = {
-		.url = url, .migration = &migration, .t0_ns = clock_mono_ns(), .interval_ns = 2 * NS_PER_MS};
-	if (sql_runner_run(&options, ledger, &err) != 0)
-		fail_msg("%s: %s", c->name, err.text);
-	if (runs_concurrently(c))
-		(void)pthread_join(holder, NULL);
+	ddl_trace(url, c, &way, ledger);
 	migration_release(&migration);
-}
-
-static bool has_name(const struct ledger_names *names, const char *name)
-{
-	for (size_t i = 0; i < names->count; i++) {
-		if (strcmp(names->items[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool is_new(const struct ledger_statement *statement, const struct ledger_lock *lock)
-{
-	return has_name(&statement->relations_created, lock->relation) ||
-	       has_name(&statement->indexes_built, lock->relation);
-}
-
-/* An index that nobody uses any more, or yet, while it is dropped or built concurrently: seen or not, by chance. */
-static bool is_passing(const struct ledger_statement *statement, const struct ledger_lock *lock)
-{
-	return statement->locks_known == LEDGER_LOCKS_SAMPLED && has_name(&statement->indexes_dropped, lock->relation);
-}
-
-static int by_relation(const void *a, const void *b)
-{
-	return strcmp(((const struct ledger_lock *)a)->relation, ((const struct ledger_lock *)b)->relation);
-}
-
-static const char *plain(const char *name)
-{
-	return strncmp(name, "public.", 7) == 0 ? name + 7 : name;
-}
-
-static enum lock_effect describe_locks(const struct ledger_statement *statement, struct strbuf *out)
-{
-	enum lock_effect strongest = LOCK_EFFECT_NONE;
-	if (statement->lock_count > 1)
-		qsort(statement->locks, statement->lock_count, sizeof(*statement->locks), by_relation);
-	for (size_t i = 0; i < statement->lock_count; i++) {
-		const struct ledger_lock *lock = &statement->locks[i];
-		enum lock_effect effect = lock_effect_of(lock_mode_rank(lock->mode));
-		if (is_new(statement, lock) || is_passing(statement, lock))
-			continue;
-		strongest = effect > strongest ? effect : strongest;
-		strbuf_addf(out, "%s%s=%.*s", out->len ? " " : "", plain(lock->relation), (int)(strlen(lock->mode) - 4),
-			    lock->mode);
-	}
-	return strongest;
-}
-
-static void describe_work(const struct ledger_statement *statement, struct strbuf *out)
-{
-	for (size_t i = 0; i < statement->rewrite_count; i++)
-		strbuf_addf(out, "%s%s", i ? " " : "rewrite ", plain(statement->rewrites[i]));
-	if (statement->rewrite_count == 0)
-		strbuf_add_str(out, statement->rows_scanned > 0	   ? "scan"
-				    : statement->rows_scanned == 0 ? "metadata"
-								   : "-");
-}
-
-/* OIDs in names differ from run to run. */
-static void add_without_oids(struct strbuf *out, const char *name)
-{
-	while (*name) {
-		size_t digits = strspn(name, "0123456789");
-		if (digits >= 5)
-			strbuf_add_char(out, 'N');
-		else
-			strbuf_add(out, name, digits ? digits : 1);
-		name += digits ? digits : 1;
-	}
-}
-
-static void add_marks(struct strbuf *out, const char *mark, const struct ledger_names *names)
-{
-	for (size_t i = 0; i < names->count; i++) {
-		strbuf_addf(out, "%s%s", out->len ? " " : "", mark);
-		add_without_oids(out, plain(names->items[i]));
-	}
-}
-
-static void describe_marks(const struct ledger_statement *statement, struct strbuf *out)
-{
-	add_marks(out, "+", &statement->relations_created);
-	add_marks(out, "-", &statement->relations_dropped);
-	add_marks(out, "+index ", &statement->indexes_built);
-	add_marks(out, "-index ", &statement->indexes_dropped);
-	add_marks(out, "invalid ", &statement->indexes_invalid);
-	add_marks(out, "+trigger ", &statement->triggers_added);
-	add_marks(out, "-trigger ", &statement->triggers_dropped);
-	add_marks(out, "off ", &statement->triggers_disabled);
-	add_marks(out, "on ", &statement->triggers_enabled);
-	add_marks(out, "ran ", &statement->functions);
-	if (statement->rows_changed > 0)
-		strbuf_addf(out, "%s%lld rows", out->len ? " " : "", (long long)statement->rows_changed);
-}
-
-struct observed {
-	struct strbuf locks, work, marks;
-	enum lock_effect blocks;
-	const char *kind;
-};
-
-static void observe(const struct ledger_statement *statement, struct observed *seen)
-{
-	strbuf_init(&seen->locks, TEXT_MAX);
-	strbuf_init(&seen->work, TEXT_MAX);
-	strbuf_init(&seen->marks, TEXT_MAX);
-	seen->blocks = describe_locks(statement, &seen->locks);
-	describe_work(statement, &seen->work);
-	describe_marks(statement, &seen->marks);
-	seen->kind = ledger_kind_name(statement->kind);
-}
-
-static void observed_release(struct observed *seen)
-{
-	strbuf_release(&seen->locks);
-	strbuf_release(&seen->work);
-	strbuf_release(&seen->marks);
-}
-
-static unsigned check_text(const struct ddl_case *c, const char *what, const char *seen, const char *expected)
-{
-	if (strcmp(seen, expected ? expected : "") == 0)
-		return 0;
-	print_error("%s: %s: \"%s\", expected \"%s\"\n", c->name, what, seen, expected ? expected : "");
-	return 1;
-}
-
-static unsigned check_case(const struct ddl_case *c, const struct ledger *ledger)
-{
-	struct observed seen;
-	unsigned wrong = 0;
-	if (ledger->outcome != LEDGER_OK || ledger->statement_count != 1) {
-		print_error("%s: failed: %s\n", c->name,
-			    ledger->statement_count ? ledger->statements[0].message : "no statement");
-		return 1;
-	}
-	observe(&ledger->statements[0], &seen);
-	const char *blocks = lock_effect_words(seen.blocks);
-	if (getenv("REHEARSE_DDL_PRINT")) {
-		(void)printf("%s\t\"%s\", \"%s\", \"%s\", \"%s\", %s%s%s\n", c->name, seen.locks.data, seen.work.data,
-			     blocks, seen.kind, seen.marks.len ? "\"" : "", seen.marks.len ? seen.marks.data : "NULL",
-			     seen.marks.len ? "\"" : "");
-	} else {
-		if (strcmp(c->locks, "?") != 0)
-			wrong += check_text(c, "locks", seen.locks.data, c->locks);
-		wrong += check_text(c, "work", seen.work.data, c->work);
-		if (strcmp(c->blocks, "?") != 0)
-			wrong += check_text(c, "blocks", blocks, c->blocks);
-		wrong += check_text(c, "kind", seen.kind, c->kind);
-		wrong += check_text(c, "marks", seen.marks.data, c->marks);
-	}
-	observed_release(&seen);
-	return wrong;
 }
 
 /*
@@ -349,14 +128,14 @@ static unsigned compare_ranks(const struct ddl_case *c, const struct ledger_stat
 static unsigned attempt_all(const struct ddl_case *c, const struct ledger_statement *statement, int holder,
 			    unsigned *tried)
 {
-	PGconn *conn = pg_server_connect(&server, "ddl");
+	PGconn *conn = pg_server_connect(&ddl_server, "ddl");
 	unsigned wrong = 0;
 	assert_int_equal(pg_server_sql(conn, "SET lock_timeout = '30ms'"), 0);
 	for (size_t i = 0; i < statement->lock_count; i++) {
 		const struct ledger_lock *lock = &statement->locks[i];
 		struct locked_table table = {.name = lock->index_of[0] ? lock->index_of : lock->relation,
 					     .holder = holder};
-		if (is_new(statement, lock) || !look_at_table(conn, &table))
+		if (ddl_is_new(statement, lock) || !look_at_table(conn, &table))
 			continue;
 		wrong += compare_ranks(c, statement, lock, &table);
 		wrong += attempt_on(c, conn, &table, tried);
@@ -368,9 +147,9 @@ static unsigned attempt_all(const struct ddl_case *c, const struct ledger_statem
 /* Holds the statement's transaction open, or, for what runs concurrently, keeps it waiting. NULL: it ran at once. */
 static PGconn *hold_statement(const struct ddl_case *c, PGconn **reader)
 {
-	PGconn *conn = pg_server_connect(&server, "ddl");
+	PGconn *conn = pg_server_connect(&ddl_server, "ddl");
 	*reader = NULL;
-	if (!runs_concurrently(c)) {
+	if (!ddl_runs_concurrently(c)) {
 		assert_int_equal(pg_server_sql(conn, "BEGIN"), 0);
 		PGresult *result = PQexec(conn, c->sql);
 		bool held = PQresultStatus(result) != PGRES_FATAL_ERROR;
@@ -380,13 +159,9 @@ static PGconn *hold_statement(const struct ddl_case *c, PGconn **reader)
 		PQfinish(conn); /* VACUUM: not in a transaction */
 		return NULL;
 	}
-	*reader = begin_reader();
-	char *ask = mem_printf("SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND wait_event_type = 'Lock'",
-			       PQbackendPID(conn));
+	*reader = ddl_begin_reader();
 	assert_int_equal(PQsendQuery(conn, c->sql), 1);
-	while (pg_server_ask(&server, ask) == 0)
-		clock_sleep_until_ns(clock_mono_ns() + 5 * NS_PER_MS);
-	free(ask);
+	ddl_wait_for_waiter();
 	return conn;
 }
 
@@ -398,7 +173,7 @@ static unsigned prove_case(const struct ddl_case *c, const struct ledger_stateme
 		return 0;
 	unsigned wrong = attempt_all(c, statement, PQbackendPID(conn), tried);
 	if (reader)
-		end_reader(reader);
+		ddl_end_reader(reader);
 	PGresult *result;
 	while ((result = PQgetResult(conn)))
 		PQclear(result);
@@ -413,13 +188,13 @@ static void test_sql_files(void **state)
 	(void)state;
 	for (size_t i = 0; i < ddl_case_count; i++) {
 		struct ledger ledger;
-		char *url = make_database();
-		prepare_case(&ddl_cases[i]);
-		trace_sql(url, &ddl_cases[i], &ledger);
+		char *url = ddl_make_database();
+		ddl_prepare_case(&ddl_cases[i]);
+		trace_as_file(url, &ddl_cases[i], &ledger);
 		free(url);
-		wrong += check_case(&ddl_cases[i], &ledger);
-		free(make_database());
-		prepare_case(&ddl_cases[i]);
+		wrong += ddl_check_case(&ddl_cases[i], &ledger);
+		free(ddl_make_database());
+		ddl_prepare_case(&ddl_cases[i]);
 		if (ledger.statement_count == 1)
 			wrong += prove_case(&ddl_cases[i], &ledger.statements[0], &tried);
 		ledger_release(&ledger);
@@ -429,30 +204,10 @@ static void test_sql_files(void **state)
 	assert_true(tried > 250);
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	if (pg_server_start(&server, "autovacuum = off\nclient_min_messages = error\nmax_wal_size = '2GB'\n") != 0 ||
-	    pg_server_run(&server, "CREATE ROLE ddl_owner") != 0 ||
-	    pg_server_run(&server, "CREATE DATABASE ddl_base") != 0)
-		return -1;
-	PGconn *conn = pg_server_connect(&server, "ddl_base");
-	int rc = conn ? pg_server_sql(conn, ddl_schema) : -1;
-	PQfinish(conn);
-	return rc;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	pg_server_stop(&server);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sql_files),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, ddl_set_up, ddl_tear_down);
 }
