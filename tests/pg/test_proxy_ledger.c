@@ -173,12 +173,14 @@ static void add_names(struct strbuf *out, const char *what, char *const *items, 
 }
 
 /* All of the ledger that does not depend on the time it took, or on which tool it was. */
-static char *describe(void)
+static char *describe_but(enum ledger_kind left_out)
 {
 	struct strbuf out;
 	strbuf_init(&out, 100000);
 	for (size_t i = 0; i < ledger.statement_count; i++) {
 		const struct ledger_statement *s = &ledger.statements[i];
+		if (s->kind == left_out)
+			continue;
 		strbuf_addf(&out, "%s | %d, locks known %d, rows %ld, scanned %ld, changed %ld, code %d, %s\n", s->sql,
 			    (int)s->kind, (int)s->locks_known, (long)s->rows_affected, (long)s->rows_scanned,
 			    (long)s->rows_changed, s->runs_code, s->sqlstate);
@@ -200,6 +202,11 @@ static char *describe(void)
 	return strbuf_detach(&out);
 }
 
+static char *describe(void)
+{
+	return describe_but(LEDGER_KIND_UNKNOWN);
+}
+
 static void test_every_way_gives_the_same_ledger(void **state)
 {
 	(void)state;
@@ -216,6 +223,142 @@ static void test_every_way_gives_the_same_ledger(void **state)
 		free(got);
 	}
 	assert_non_null(strstr(expected, "lock public.goods AccessExclusiveLock"));
+	free(expected);
+}
+
+/* ---- All of it in one transaction ---- */
+
+static bool fits_in(size_t i)
+{
+	return !strstr(migration[i], "CONCURRENTLY");
+}
+
+static char *join(const char *before, const char *after)
+{
+	struct strbuf text;
+	strbuf_init(&text, 100000);
+	strbuf_add_str(&text, before);
+	for (size_t i = 0; i < MIGRATION_COUNT; i++) {
+		if (fits_in(i))
+			strbuf_addf(&text, "%s;\n", migration[i]);
+	}
+	strbuf_add_str(&text, after);
+	return strbuf_detach(&text);
+}
+
+static void one_by_files(void)
+{
+	struct error err = ERROR_INIT;
+	struct migration files;
+	char *text = join("BEGIN;\n", "COMMIT;\n");
+	migration_init(&files);
+	assert_int_equal(migration_add_text(&files, "m.sql", text, strlen(text), &err), 0);
+	struct sql_runner_options options = {
+		.url = database_url, .migration = &files, .t0_ns = clock_mono_ns() - NS_PER_S};
+	if (sql_runner_run(&options, &ledger, &err) != 0)
+		fail_msg("%s", err.text);
+	migration_release(&files);
+	free(text);
+}
+
+static void run_text(const char *argv0, const char *script, const char *text)
+{
+	struct tracing_proxy *proxy = start_proxy();
+	char *path = mem_printf("%s/one", server.folder);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	(void)fputs(text, file);
+	(void)fclose(file);
+	run_tool(proxy, (const char *const[]){"sh", "-c", script, argv0, path, NULL});
+	free(path);
+	stop_proxy(proxy);
+}
+
+static void one_by_psql(void)
+{
+	char *text = join("", ""), *psql = mem_printf("%s/psql", pg_server_bindir());
+	run_text(psql, "exec \"$0\" -Xq1 -v ON_ERROR_STOP=1 -f \"$1\" \"$DATABASE_URL\"", text);
+	free(psql);
+	free(text);
+}
+
+static void one_by_psycopg2(void)
+{
+	struct strbuf text;
+	strbuf_init(&text, 100000);
+	strbuf_add_str(&text,
+		       "import os, psycopg2\nc = psycopg2.connect(os.environ['DATABASE_URL'])\nk = c.cursor()\n");
+	for (size_t i = 0; i < MIGRATION_COUNT; i++) {
+		if (fits_in(i))
+			strbuf_addf(&text, "k.execute('''%s''')\n", migration[i]);
+	}
+	strbuf_add_str(&text, "c.commit()\n");
+	run_text("/usr/bin/python3", "exec \"$0\" \"$1\"", text.data);
+	strbuf_release(&text);
+}
+
+static void one_query(const char *before, const char *after)
+{
+	struct tracing_proxy *proxy = start_proxy();
+	PGconn *conn = PQconnectdb(tracing_proxy_url(proxy));
+	char *text = join(before, after);
+	assert_int_equal(pg_server_sql(conn, text), 0);
+	free(text);
+	PQfinish(conn);
+	stop_proxy(proxy);
+}
+
+static void one_query_with_begin(void)
+{
+	one_query("SET lock_timeout = '5s'; BEGIN;\n", "COMMIT;\n");
+}
+
+static void one_query_without(void)
+{
+	one_query("", "");
+}
+
+static void one_pipeline(void)
+{
+	struct tracing_proxy *proxy = start_proxy();
+	PGconn *conn = PQconnectdb(tracing_proxy_url(proxy));
+	assert_int_equal(PQenterPipelineMode(conn), 1);
+	for (size_t i = 0; i < MIGRATION_COUNT; i++)
+		assert_true(!fits_in(i) || PQsendQueryParams(conn, migration[i], 0, NULL, NULL, NULL, NULL, 0));
+	assert_int_equal(PQpipelineSync(conn), 1);
+	for (PGresult *result; (result = PQgetResult(conn)) || (result = PQgetResult(conn));) {
+		ExecStatusType status = PQresultStatus(result);
+		PQclear(result);
+		if (status == PGRES_PIPELINE_SYNC)
+			break;
+		assert_true(status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK);
+	}
+	PQfinish(conn);
+	stop_proxy(proxy);
+}
+
+static void test_one_transaction_gives_the_same_ledger(void **state)
+{
+	(void)state;
+	static void (*const ways[])(void) = {one_by_psql, one_by_psycopg2, one_query_with_begin, one_query_without,
+					     one_pipeline};
+	begin_anew();
+	one_by_files();
+	char *expected = describe_but(LEDGER_KIND_CONTROL);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		begin_anew();
+		ways[i]();
+		char *got = describe_but(LEDGER_KIND_CONTROL);
+		if (strcmp(expected, got) != 0)
+			fail_msg("way %zu: expected:\n%s\ngot:\n%s", i, expected, got);
+		free(got);
+		/* what is locked first is held to the end of all */
+		const struct ledger_statement *last = &ledger.statements[ledger.statement_count - 1];
+		for (size_t j = 0; j < ledger.statement_count; j++) {
+			if (ledger.statements[j].lock_count > 0)
+				assert_true(ledger.statements[j].transaction_end_ns == last->transaction_end_ns);
+		}
+	}
 	free(expected);
 }
 
@@ -392,6 +535,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_way_gives_the_same_ledger),
+		cmocka_unit_test(test_one_transaction_gives_the_same_ledger),
 		cmocka_unit_test(test_a_file_in_one_query),
 		cmocka_unit_test(test_a_pipeline),
 		cmocka_unit_test(test_failures),
