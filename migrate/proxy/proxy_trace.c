@@ -3,7 +3,9 @@
 
 #include "clock.h"
 #include "proxy_ask.h"
+#include "proxy_upstream.h"
 
+#include <openssl/crypto.h>
 #include <strings.h>
 
 static int ask(void *context, const char *const *statements, size_t count, PGresult **results, struct error *err)
@@ -17,14 +19,19 @@ int proxy_trace_open(struct proxy_session *session)
 	const struct proxy_shared *shared = session->shared;
 	if (session->tracer)
 		return 0;
-	struct statement_tracer_options options = {.url = shared->url,
+	/* a tool may be in another database than the clone's URL names */
+	char *url = proxy_upstream_url_of(shared->url, PQdb(session->conn));
+	struct statement_tracer_options options = {.url = url,
 						   .pid = (int32_t)PQbackendPID(session->conn),
 						   .t0_ns = shared->t0_ns,
 						   .interval_ns = shared->interval_ns,
 						   .ledger = &session->ledger,
 						   .ask = ask,
 						   .ask_context = session};
-	if (statement_tracer_open(&options, &session->tracer, &err) == 0)
+	int rc = statement_tracer_open(&options, &session->tracer, &err);
+	OPENSSL_cleanse(url, strlen(url));
+	free(url);
+	if (rc == 0)
 		return session->end == SESSION_GOES_ON ? 0 : -1;
 	/* a migration that cannot be watched is not what was asked for */
 	return session_fail(session, SESSION_BROKEN, err.text);

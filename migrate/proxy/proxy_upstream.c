@@ -12,6 +12,7 @@
 
 #define DEFAULT_TIMEOUT_NS (10 * NS_PER_S)
 #define LOOK_MS		   50
+#define CONNINFO_MAX	   65536
 
 bool proxy_startup_next(struct span startup, size_t *pos, const char **name, const char **value)
 {
@@ -184,6 +185,31 @@ PGconn *proxy_upstream_connect(const char *url, struct span startup, const atomi
 		return conn;
 	PQfinish(conn);
 	return NULL;
+}
+
+static void add_quoted(struct strbuf *out, const char *keyword, const char *value)
+{
+	strbuf_addf(out, "%s='", keyword);
+	for (; *value; value++) {
+		if (*value == '\'' || *value == '\\')
+			strbuf_add_char(out, '\\');
+		strbuf_add_char(out, *value);
+	}
+	strbuf_add_str(out, "' ");
+}
+
+char *proxy_upstream_url_of(const char *url, const char *database)
+{
+	struct strbuf out;
+	strbuf_init(&out, CONNINFO_MAX);
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	for (const PQconninfoOption *option = options; option && option->keyword; option++) {
+		if (option->val && strcmp(option->keyword, "dbname") != 0)
+			add_quoted(&out, option->keyword, option->val);
+	}
+	PQconninfoFree(options);
+	add_quoted(&out, "dbname", database);
+	return strbuf_detach(&out);
 }
 
 void proxy_upstream_put_welcome(PGconn *conn, uint32_t secret, struct wire_buffer *out)

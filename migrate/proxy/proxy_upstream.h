@@ -30,6 +30,9 @@ void proxy_upstream_put_welcome(PGconn *conn, uint32_t secret, struct wire_buffe
 /* From here on the connection's bytes are read and written through the link. False for a TLS library not known here. */
 bool proxy_upstream_take_over(PGconn *conn, struct proxy_link *link);
 
+/* The URL with another database in it, as a conninfo string to be freed: it may hold a password. */
+char *proxy_upstream_url_of(const char *url, const char *database);
+
 /* A parameter of a startup packet, NULL when it is not there. */
 const char *proxy_startup_find(struct span startup, const char *name);
 /* The next pair from *pos on; false at the end. */

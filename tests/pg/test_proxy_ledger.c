@@ -427,6 +427,29 @@ static void test_a_pipeline(void **state)
 	}
 }
 
+/* Tools make databases, and go there. */
+static void test_another_database(void **state)
+{
+	(void)state;
+	begin_anew();
+	struct tracing_proxy *proxy = start_proxy();
+	PGconn *conn = PQconnectdb(tracing_proxy_url(proxy));
+	assert_int_equal(pg_server_sql(conn, "CREATE DATABASE \"it's new\""), 0);
+	PQfinish(conn);
+	char *conninfo = mem_printf("host=127.0.0.1 port=%d user=postgres password=%s dbname='it\\'s new'",
+				    tracing_proxy_port(proxy), tracing_proxy_password(proxy));
+	conn = PQconnectdb(conninfo);
+	free(conninfo);
+	if (PQstatus(conn) != CONNECTION_OK)
+		fail_msg("%s", PQerrorMessage(conn));
+	assert_int_equal(pg_server_sql(conn, "CREATE TABLE there (id int)"), 0);
+	assert_int_equal(pg_server_sql(conn, "ALTER TABLE there ADD COLUMN b int"), 0);
+	PQfinish(conn);
+	stop_proxy(proxy);
+	assert_int_equal(ledger.statement_count, 3);
+	assert_string_equal(find_lock(2, "public.there")->mode, "AccessExclusiveLock");
+}
+
 static void test_failures(void **state)
 {
 	(void)state;
@@ -538,6 +561,7 @@ int main(void)
 		cmocka_unit_test(test_one_transaction_gives_the_same_ledger),
 		cmocka_unit_test(test_a_file_in_one_query),
 		cmocka_unit_test(test_a_pipeline),
+		cmocka_unit_test(test_another_database),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_the_run_is_cancelled),
 		cmocka_unit_test(test_a_tool_killed_in_mid_transaction),
