@@ -204,8 +204,9 @@ static int unpack(const struct clone_source *source, const struct clone_request 
 		free(to);
 		free(tar);
 	}
-	char *map = mem_printf("%s/tablespace_map", data);
-	if (rc == 0 && access(map, F_OK) == 0)
+	char *map = mem_printf("%s/tablespace_map", data); /* always there, and empty where there are none */
+	struct stat info;
+	if (rc == 0 && stat(map, &info) == 0 && info.st_size > 0)
 		rc = error_set(err, ERR_DATA, "the base backup in %s has tablespaces of its own, which are not cloned",
 			       source->folder);
 	free(map);

@@ -160,9 +160,6 @@ static void test_tar_backup(void **state)
 	(void)state;
 	char tars[256], command[1200];
 	(void)snprintf(tars, sizeof(tars), "%s", clone_test_path("tars"));
-	(void)snprintf(command, sizeof(command), "mkdir -m 755 '%s' && cd '%s' && tar -czf '%s/base.tar.gz' *", tars,
-		       backup, tars);
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
 	struct clone_request request = make_request("tar", moments_ns[1]);
 	request.source = tars;
 	struct clone_set *set = clone_test_create(&clone_local, &request);
@@ -243,6 +240,8 @@ static int make_history(void)
 	before_backup_ns = add_row(1);
 	clock_sleep_until_ns(clock_mono_ns() + 1100 * NS_PER_MS);
 	if (CLONE_TEST_RUN(program, "-d", server.url, "-D", backup, "-c", "fast", "-X", "none") != 0)
+		fail_msg("%s", clone_test_said);
+	if (CLONE_TEST_RUN(program, "-d", server.url, "-D", clone_test_path("tars"), "-c", "fast", "-Ft", "-z") != 0)
 		fail_msg("%s", clone_test_said);
 	clock_sleep_until_ns(clock_mono_ns() + 1100 * NS_PER_MS); /* a label's time has whole seconds */
 	moments_ns[0] = add_row(2);
