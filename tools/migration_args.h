@@ -32,7 +32,7 @@ struct migration_args {
 		OPT_LIST(0, "url-variable", &(args).url_variables, "NAME",                                          \
 			 "set this variable too to the clone's URL for the migration tool; may be given more than " \
 			 "once"),                                                                                   \
-		OPT_FLAG(0, "open-network", &(args).network,                                                   \
+		OPT_FLAG(0, "open-network", &(args).network,                                                        \
 			 "let the migration tool reach other servers than the clone")
 
 /* What the options describe, with all that it points to. */
