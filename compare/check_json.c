@@ -50,7 +50,7 @@ static json_t *data_json(const struct check_data *data, const char *result)
 	for (size_t i = 0; i < data->class_count; i++)
 		set(classes, data->classes[i].name, json_integer(data->classes[i].count));
 	set(object, "classes", classes);
-	if (strcmp(data->kind, "table") == 0) {
+	if (!data->column && strcmp(data->kind, "sequence") != 0) {
 		set(object, "columns", json_integer(data->columns));
 		set(object, "written_baseline", writes_json(&data->writes[0]));
 		set(object, "written_migrating", writes_json(&data->writes[1]));

@@ -186,7 +186,7 @@ static bool is_amended(const struct check_results *r, const struct check_data *d
 static const char *weigh_migration(const struct check_results *r, const struct check_data *data, int64_t *value)
 {
 	*value = data->lost;
-	if (strcmp(data->kind, "removed_table") == 0 || strcmp(data->kind, "removed_column") == 0)
+	if (strncmp(data->kind, "removed", 7) == 0)
 		return NULL; /* that is what the migration is for; a rollback has to bring it back */
 	if (strcmp(data->kind, "sequence") == 0)
 		return data->lost ? "data.lost" : NULL;

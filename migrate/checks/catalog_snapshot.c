@@ -234,6 +234,28 @@ static void compare_values(struct check_differences *out, const struct catalog_f
 		add_difference(out, CHECK_CHANGED, x, x->value, y->value);
 }
 
+/* Where migration tools write what they have done; their first run makes it, and no rollback takes it away. */
+static bool is_history(const char *object)
+{
+	static const char *const names[] = {"alembic_version",
+					    "flyway_schema_history",
+					    "schema_migrations",
+					    "ar_internal_metadata",
+					    "django_migrations",
+					    "databasechangelog",
+					    "knex_migrations",
+					    "goose_db_version",
+					    "_prisma_migrations",
+					    "rehearse_migrations",
+					    NULL};
+	const char *dot = strchr(object, '.');
+	for (size_t i = 0; dot && names[i]; i++) {
+		if (strncmp(dot + 1, names[i], strlen(names[i])) == 0) /* and its sequence, its lock */
+			return true;
+	}
+	return false;
+}
+
 /* Facts of one side alone, up to where the object ends: it came or went, or it has or lost an attribute. */
 static size_t take_one_side(const struct catalog_snapshot *of, size_t i, const struct catalog_snapshot *other,
 			    bool gone, struct check_differences *out)
@@ -243,8 +265,12 @@ static size_t take_one_side(const struct catalog_snapshot *of, size_t i, const s
 		add_difference(out, CHECK_CHANGED, fact, gone ? fact->value : NULL, gone ? NULL : fact->value);
 		return i + 1;
 	}
-	if (!goes_with_parent(fact, other))
+	if (!goes_with_parent(fact, other)) {
+		size_t listed = out->count;
 		add_difference(out, gone ? CHECK_REMOVED : CHECK_ADDED, fact, NULL, NULL);
+		if (!gone && out->count > listed)
+			out->items[listed].mild = is_history(fact->object);
+	}
 	while (i < of->count && compare_objects(fact, &of->facts[i]) == 0)
 		i++;
 	return i;

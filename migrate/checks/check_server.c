@@ -122,7 +122,7 @@ static enum check_answer await(struct check_server *server, const struct check_l
 		cancel_query(server->conn);
 		drain(server->conn);
 		if (why)
-			(void)snprintf(why, 100, "no time left (--check-timeout)");
+			(void)snprintf(why, 100, "%s", CHECK_NO_TIME);
 		return answer;
 	}
 	*result = PQgetResult(server->conn);
@@ -240,7 +240,7 @@ enum check_answer check_stream_next(struct check_stream *stream, char why[100], 
 			return CHECK_ANSWERED;
 		enum check_answer answer = look(stream->limits, err);
 		if (answer == CHECK_OUT_OF_TIME && why)
-			(void)snprintf(why, 100, "no time left (--check-timeout)");
+			(void)snprintf(why, 100, "%s", CHECK_NO_TIME);
 		if (answer != CHECK_ANSWERED || len > 0)
 			return answer;
 		if (!wait_for_input(conn)) {

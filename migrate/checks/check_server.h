@@ -26,6 +26,8 @@ struct check_server {
 	bool byte_order; /* its texts sort by their bytes as we get them */
 };
 
+#define CHECK_NO_TIME "no time left (--check-timeout)"
+
 /* Why a question got no answer; CHECK_ANSWERED when it did. */
 enum check_answer {
 	CHECK_ANSWERED,

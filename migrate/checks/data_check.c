@@ -1,6 +1,7 @@
 /* The data of two clones compared: see data_check.h. */
 #include "data_check.h"
 
+#include "clock.h"
 #include "column_digest.h"
 #include "mem.h"
 #include "row_compare.h"
@@ -91,6 +92,9 @@ static struct check_writes writes_of(const struct data_table *table, const struc
 static const char *unreadable(const struct state *s, const struct data_table *table, char text[100])
 {
 	int64_t limit = s->check->limits.table_bytes;
+	int64_t deadline_ns = s->check->limits.deadline_ns;
+	if (deadline_ns && clock_mono_ns() >= deadline_ns)
+		return CHECK_NO_TIME;
 	if (table->kind == 'f')
 		return "a foreign table: its rows are elsewhere";
 	if (table->kind == 'm' && !table->populated)
@@ -335,6 +339,8 @@ static int look_closer(struct state *s, struct table_pair *pair, size_t entry, s
 	data->lost = removed;
 	data->changed = added;
 	data->state = removed || added || !pair->one_row_sum ? CHECK_DIFFERS : CHECK_SAME;
+	if (removed && pair->after->partitions < pair->before->partitions)
+		(void)snprintf(data->kind, sizeof(data->kind), "removed_partition");
 	if (!pair->one_row_sum && pair->suspect_count == 0 && rows[0] == rows[1] && !data->reason)
 		data->reason = mem_strdup("each column has its values, but not in the same rows");
 	return rc;

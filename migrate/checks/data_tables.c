@@ -12,7 +12,8 @@ static const char table_query[] =
 	"SELECT c.oid, n.nspname, c.relname, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind,"
 	" CASE c.relkind WHEN 'p' THEN (SELECT sum(pg_table_size(t.relid)) FROM pg_partition_tree(c.oid) t WHERE "
 	"t.isleaf)"
-	" ELSE pg_table_size(c.oid) END, c.relispopulated"
+	" ELSE pg_table_size(c.oid) END, c.relispopulated,"
+	" CASE c.relkind WHEN 'p' THEN (SELECT count(*) FROM pg_partition_tree(c.oid) t WHERE t.isleaf) END"
 	" FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
 	" WHERE " TABLES " ORDER BY c.oid";
 
@@ -64,6 +65,7 @@ static void take_tables(struct data_tables *tables, const PGresult *result)
 		table->kind = *PQgetvalue(result, row, 4);
 		table->size_bytes = pg_conn_int(result, row, 5, 0);
 		table->populated = true_at(result, row, 6);
+		table->partitions = pg_conn_int(result, row, 7, 0);
 	}
 }
 

@@ -28,6 +28,7 @@ struct data_table {
 	char kind;   /* relkind: r, p, m; f for a foreign table, which is not read */
 	int64_t size_bytes;
 	bool populated;
+	int64_t partitions; /* that hold rows, of a partitioned table */
 	struct data_column *columns;
 	size_t column_count;
 	size_t column_capacity;

@@ -18,6 +18,11 @@ static bool is_integer(const struct data_column *column)
 	       strcmp(column->base_type, "int8") == 0;
 }
 
+static bool is_text(const struct data_column *column)
+{
+	return value_family_of(column->base_type) == VALUE_TEXT;
+}
+
 bool row_compare_has_key(const struct data_table *before, const struct data_table *after)
 {
 	size_t found = 0;
@@ -28,8 +33,10 @@ bool row_compare_has_key(const struct data_table *before, const struct data_tabl
 		const struct data_column *other = data_table_find_column(after, column->name);
 		if (!other || ++found > KEY_COLUMNS_MAX)
 			return false;
-		/* 1 and 1.0 are one number and two texts: only integers of any size, or one type. */
-		if (!(is_integer(column) && is_integer(other)) && strcmp(column->base_type, other->base_type) != 0)
+		/* 1 and 1.0 are one number and two texts: only integers of any size, texts of any kind, or one type. */
+		bool integers = is_integer(column) && is_integer(other);
+		bool texts = is_text(column) && is_text(other);
+		if (!integers && !texts && strcmp(column->base_type, other->base_type) != 0)
 			return false;
 	}
 	return found > 0;

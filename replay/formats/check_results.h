@@ -87,7 +87,8 @@ struct check_data {
 	enum check_state state;
 	char *relation;
 	char *column;
-	char kind[20];	   /* "table", "column", "type_change", "removed_column", "removed_table", "sequence" */
+	char kind[20];	   /* "table", "column", "type_change", "removed_column", "removed_table", "removed_partition",
+			      "sequence" */
 	char *type_before; /* of a column; else NULL */
 	char *type_after;
 	int64_t rows_before; /* of the table; -1 not known */

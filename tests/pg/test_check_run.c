@@ -61,20 +61,23 @@ static void record(const char *path)
 /* Further options, up to a NULL. */
 static const char *more[5];
 
-/* Runs test-migration with these SQL texts (down may be NULL) and reads the verdict; its exit code. */
+/* Runs test-migration with these SQL texts (NULL for none) and reads the verdict; its exit code. */
 static int test(const char *up_sql, const char *down_sql, const char *option)
 {
 	struct error err = ERROR_INIT;
 	struct process_options options = PROCESS_OPTIONS_INIT;
 	int code = -1;
-	char *up = write_sql("up.sql", up_sql), *down = write_sql("down.sql", down_sql ? down_sql : "");
+	char *up = write_sql("up.sql", up_sql ? up_sql : ""), *down = write_sql("down.sql", down_sql ? down_sql : "");
 	char *run = place("run"), *replay = place("traffic.rpl"), *clones = place("clones"), *state = place("state");
 	char *state_variable = mem_printf("REHEARSE_STATE_DIR=%s", state);
-	const char *argv[24] = {REHEARSE_PROGRAM, "test-migration", "--replay",	   replay, "--source", server.data,
-				"--clone-folder", clones,	    "--migration", up,	   "-o",       run,
-				"--replace"};
+	const char *argv[24] = {REHEARSE_PROGRAM, "test-migration", "--replay", replay, "--source", server.data,
+				"--clone-folder", clones,	    "-o",	run,	"--replace"};
 	const char *environment[] = {state_variable, NULL};
-	int n = 13;
+	int n = 11;
+	if (up_sql) {
+		argv[n++] = "--migration";
+		argv[n++] = up;
+	}
 	for (size_t i = 0; i < 4 && more[i]; i++)
 		argv[n++] = more[i];
 	if (down_sql) {
@@ -227,6 +230,48 @@ static void test_under_traffic(void **state)
 	more[0] = NULL;
 }
 
+static void write_project(void)
+{
+	free(write_sql("alembic.ini",
+		       "[alembic]\nscript_location = %(here)s/scripts\nsqlalchemy.url = postgresql:///x\n"));
+	char *scripts = place("scripts"), *versions = place("scripts/versions");
+	assert_int_equal(mkdir(scripts, 0755), 0);
+	assert_int_equal(mkdir(versions, 0755), 0);
+	free(write_sql(
+		"scripts/env.py",
+		"from alembic import context\nfrom sqlalchemy import engine_from_config, pool\n"
+		"config = context.config\n"
+		"engine = engine_from_config(config.get_section(config.config_ini_section), prefix='sqlalchemy.',\n"
+		"                            poolclass=pool.NullPool)\n"
+		"with engine.connect() as connection:\n    context.configure(connection=connection)\n"
+		"    with context.begin_transaction():\n        context.run_migrations()\n"));
+	free(write_sql("scripts/versions/a.py",
+		       "from alembic import op\nrevision = 'a'\ndown_revision = None\n"
+		       "def upgrade():\n    op.execute('CREATE INDEX prices_price ON prices (price)')\n"
+		       "def downgrade():\n    op.execute('DROP INDEX prices_price')\n"));
+	free(scripts);
+	free(versions);
+}
+
+/* Alembic's downgrade; that its own table stays is no fault of the migration. */
+static void test_alembic(void **state)
+{
+	(void)state;
+	write_project();
+	more[0] = "--alembic";
+	more[1] = folder.path;
+	more[2] = "--rollback-revision";
+	more[3] = "base";
+	expect(test(NULL, NULL, NULL), 0);
+	const json_t *schema = json_object_get(json_object_get(verdict, "rollback"), "schema");
+	const json_t *left = json_array_get(json_object_get(schema, "items"), 0);
+	assert_int_equal(json_integer_value(json_object_get(schema, "total")), 1);
+	assert_string_equal(text_of(left, "object"), "public.alembic_version");
+	assert_true(json_is_true(json_object_get(left, "mild")));
+	assert_string_equal(text_of(json_object_get(json_object_get(verdict, "rollback"), "again"), "outcome"), "ok");
+	more[0] = NULL;
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -267,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_loss),
 		cmocka_unit_test(test_failing_rollback),
 		cmocka_unit_test(test_under_traffic),
+		cmocka_unit_test(test_alembic),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,7 +1,7 @@
 /* What a migration does to data, found and counted on a real server: type changes, limits, rights, odd types. */
 #include "support_checks.h"
 
-#include "clock.h"
+#include "catalog_snapshot.h"
 #include "data_check.h"
 #include "mem.h"
 
@@ -143,6 +143,18 @@ static void test_keys(void **state)
 	assert_int_equal(checks_find(CHECK_MIGRATION, "public.u", NULL)->changed, 0);
 }
 
+/* A key that becomes another kind of text is a key still. */
+static void test_text_keys(void **state)
+{
+	(void)state;
+	checks_prepare("CREATE TABLE t (code varchar(20) PRIMARY KEY, v numeric(5,2)); INSERT INTO t SELECT 'Ä' || i, "
+		       "i / 100.0"
+		       " FROM generate_series(1, 300) i");
+	up("ALTER TABLE t ALTER code TYPE text, ALTER v TYPE numeric(5,1)");
+	assert_int_equal(migrated("code")->state, CHECK_SAME);
+	assert_int_equal(checks_class(migrated("v"), "rounded"), 270);
+}
+
 static void test_partitioned(void **state)
 {
 	(void)state;
@@ -158,6 +170,7 @@ static void test_partitioned(void **state)
 	assert_int_equal(migrated(NULL)->rows_before, 300);
 	assert_int_equal(migrated(NULL)->lost, 300 - migrated(NULL)->rows_after);
 	assert_true(migrated(NULL)->lost > 100);
+	assert_string_equal(migrated(NULL)->kind, "removed_partition");
 }
 
 /* What is not compared says why: too big, no time, no right, elsewhere, not populated. */
@@ -189,6 +202,12 @@ static void test_not_checked(void **state)
 	assert_int_equal(data_check_run(&check, &checked, &err), 0);
 	assert_int_equal(migrated(NULL)->state, CHECK_NOT_CHECKED);
 	assert_non_null(strstr(migrated(NULL)->reason, "permission denied"));
+	/* The schema is for everybody to see. */
+	struct catalog_snapshot snapshot;
+	if (catalog_snapshot_load(after, &snapshot, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_true(snapshot.count > 0);
+	catalog_snapshot_release(&snapshot);
 	free(before);
 	free(after);
 }
@@ -215,8 +234,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_type_changes), cmocka_unit_test(test_odd_types),
 		cmocka_unit_test(test_without_key),  cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_partitioned),  cmocka_unit_test(test_not_checked),
-		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_partitioned),  cmocka_unit_test(test_text_keys),
+		cmocka_unit_test(test_not_checked),  cmocka_unit_test(test_ends),
 	};
 	return cmocka_run_group_tests(tests, checks_set_up, checks_tear_down);
 }
