@@ -4,9 +4,9 @@
 #include "clock.h"
 #include "proxy_ask.h"
 #include "proxy_upstream.h"
+#include "script_plan.h"
 
 #include <openssl/crypto.h>
-#include <strings.h>
 
 static int ask(void *context, const char *const *statements, size_t count, PGresult **results, struct error *err)
 {
@@ -37,12 +37,6 @@ int proxy_trace_open(struct proxy_session *session)
 	return session_fail(session, SESSION_BROKEN, err.text);
 }
 
-/* Is that its first word? Comments in front hide it; then a question fails once. */
-static bool begins_with(struct span sql, const char *word)
-{
-	return sql.len >= strlen(word) && strncasecmp(sql.p, word, strlen(word)) == 0;
-}
-
 /* What the server is doing. */
 static enum traced_state state_of(const struct proxy_session *session)
 {
@@ -55,7 +49,7 @@ int proxy_trace_prepare(struct proxy_session *session, struct span sql, enum sta
 {
 	const struct traced_text text = {.sql = sql};
 	proxy_trace_settle(session);
-	if (begins_with(sql, "DISCARD") || begins_with(sql, "DEALLOCATE"))
+	if (script_begins_with(sql, "DISCARD") || script_begins_with(sql, "DEALLOCATE"))
 		proxy_ask_forget(session);
 	if (session->shared->statement_no)
 		atomic_fetch_add(session->shared->statement_no, 1);
@@ -120,7 +114,9 @@ int64_t proxy_trace_step(struct proxy_session *session, int64_t now_ns)
 
 void proxy_trace_close(struct proxy_session *session)
 {
-	if (session->stage == TRACE_STARTED || session->stage == TRACE_PREPARED) {
+	if (session->stage == TRACE_PREPARED)
+		proxy_trace_start(session); /* it was not sent; the ledger has it all the same, with what ended it */
+	if (session->stage == TRACE_STARTED) {
 		bool said = session->run.sqlstate[0] != '\0';
 		end_with(session, said ? session->run.sqlstate : "08006",
 			 said ? session->run.message : "the connection ended before the statement did", false);
