@@ -4,6 +4,7 @@
  * copies of its stopped data directory, so that all are the same, byte by byte.
  */
 #include "clone.h"
+#include "clone_config.h"
 #include "clone_recovery.h"
 #include "clone_remove.h"
 #include "clone_server.h"
@@ -93,7 +94,7 @@ static int fill_first(struct clone_source *source, const struct clone_request *r
 	first->reflinked = stats.reflinked > 0;
 	free(data);
 	if (rc == 0)
-		rc = clone_server_configure(source, first, err);
+		rc = clone_config_write(source, first, err);
 	if (rc == 0 && clone_recovery_is_wanted(request)) {
 		say(request, "rolling forward with archived WAL");
 		rc = clone_recovery_run(source, request, set, err);
@@ -115,7 +116,7 @@ static int fill_others(struct clone_source *source, const struct clone_request *
 		set->clones[i].reflinked = stats.reflinked > 0;
 		free(data);
 		if (rc == 0)
-			rc = clone_server_copy_configuration(source, &set->clones[0], &set->clones[i], err);
+			rc = clone_config_copy(source, &set->clones[0], &set->clones[i], err);
 	}
 	if (set->count > 1 && (set->clones[0].size_bytes < 0 || clone_recovery_is_wanted(request)))
 		set->clones[0].size_bytes = set->clones[1].size_bytes;

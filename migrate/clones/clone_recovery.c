@@ -2,6 +2,7 @@
 #include "clone_recovery.h"
 
 #include "clock.h"
+#include "clone_config.h"
 #include "clone_server.h"
 #include "mem.h"
 #include "pg_conn.h"
@@ -113,10 +114,10 @@ static int write_configuration(const struct clone_source *source, const struct c
 		strbuf_add_str(&text, "recovery_target_time = ''\n");
 	}
 	int rc = text.overflow ? error_set(err, ERR_USAGE, "the restore command is too long")
-			       : clone_server_save(source, clone, CONF_NAME, text.data, text.len, err);
+			       : clone_config_save(source, clone, CONF_NAME, text.data, text.len, err);
 	strbuf_release(&text);
 	if (rc == 0)
-		rc = clone_server_save(source, clone, "data/recovery.signal", "", 0, err);
+		rc = clone_config_save(source, clone, "data/recovery.signal", "", 0, err);
 	return rc;
 }
 

@@ -1,6 +1,6 @@
 /*
- * A clone's own PostgreSQL server: configured so that it behaves like its source and can reach nobody, started, asked,
- * stopped. One folder holds everything of it:
+ * A clone's own PostgreSQL server: started, asked, stopped (clone_config.h: configured). One folder holds everything of
+ * it:
  *
  *   FOLDER/data          the data directory
  *   FOLDER/server.conf   the configuration: the source's, and ours over it
@@ -21,11 +21,6 @@
 /* Longest folder whose socket's name still fits into 107 bytes (sockaddr_un): "/.s.PGSQL.65535" and its ".lock". */
 #define CLONE_FOLDER_MAX 87
 
-/* Writes the configuration of the clone, whose data directory is there. */
-int clone_server_configure(const struct clone_source *source, const struct clone *clone, struct error *err);
-/* The same for a copy of another clone that was configured: what came with its source goes along. */
-int clone_server_copy_configuration(const struct clone_source *source, const struct clone *from,
-				    const struct clone *clone, struct error *err);
 /* Starts it on a free port (clone->port, clone->pid) and returns at once. */
 int clone_server_start(const struct clone_source *source, struct clone *clone, struct error *err);
 /*
@@ -34,9 +29,6 @@ int clone_server_start(const struct clone_source *source, struct clone *clone, s
  */
 int clone_server_start_with(const struct clone_source *source, struct clone *clone, const char *name,
 			    struct error *err);
-/* Puts a file of that name into the clone's folder, its user's. */
-int clone_server_save(const struct clone_source *source, const struct clone *clone, const char *name, const char *text,
-		      size_t len, struct error *err);
 /* Has the server's process ended? clone->pid is 0 then. Waits for it so long at most. */
 bool clone_server_has_ended(struct clone *clone, int64_t within_ns);
 /* libpq's URI for it, to be freed. */
