@@ -538,6 +538,52 @@ static void test_a_tool_killed_in_mid_transaction(void **state)
 	PQfinish(conn);
 }
 
+/* Stopped while seven sessions are at work, one of them asleep. */
+static void test_stopped_in_the_middle(void **state)
+{
+	(void)state;
+	begin_anew();
+	struct tracing_proxy *proxy = start_proxy();
+	pid_t children[2];
+	char *pgbench = mem_printf("%s/pgbench", pg_server_bindir()),
+	     *script = mem_printf("%s/work.sql", server.folder);
+	FILE *file = fopen(script, "w");
+	assert_non_null(file);
+	(void)fputs("\\set id random(1, 5000)\nUPDATE goods SET name = 'x' WHERE id = :id;\nBEGIN;\nSELECT 1;\n"
+		    "INSERT INTO orders VALUES (:id);\nSELECT pg_sleep(0.01);\nCOMMIT;\n",
+		    file);
+	(void)fclose(file);
+	for (size_t i = 0; i < 2; i++) {
+		struct error err = ERROR_INIT;
+		struct process_options options = PROCESS_OPTIONS_INIT;
+		const char *const busy[] = {
+			pgbench, "-n", "-c", "6", "-j", "2", "-T", "60", "-f", script, tracing_proxy_url(proxy), NULL};
+		const char *const asleep[] = {
+			"sh", "-c", "exec \"$0\" -Xc 'SELECT pg_sleep(60)' \"$1\"", "psql", tracing_proxy_url(proxy),
+			NULL};
+		options.argv = i == 0 ? busy : asleep;
+		if (process_start(&options, &children[i], &err) != 0)
+			fail_msg("%s", err.text);
+	}
+	clock_sleep_until_ns(clock_mono_ns() + 2 * NS_PER_S);
+	int64_t begin_ns = clock_mono_ns();
+	stop_proxy(proxy);
+	assert_true(clock_mono_ns() - begin_ns < 10 * NS_PER_S);
+	for (size_t i = 0; i < 2; i++)
+		(void)waitpid(children[i], NULL, 0);
+	assert_true(ledger.statement_count > 20);
+	for (size_t i = 1; i < ledger.statement_count; i++)
+		assert_true(ledger.statements[i].start_ns >= ledger.statements[i - 1].start_ns);
+	PGconn *conn = PQconnectdb(database_url);
+	assert_int_equal(
+		pg_server_number(conn, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+				       "pid <> pg_backend_pid()"),
+		0);
+	PQfinish(conn);
+	free(pgbench);
+	free(script);
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -565,6 +611,7 @@ int main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_the_run_is_cancelled),
 		cmocka_unit_test(test_a_tool_killed_in_mid_transaction),
+		cmocka_unit_test(test_stopped_in_the_middle),
 	};
 	cmocka_set_test_filter(getenv("TEST_FILTER"));
 	return cmocka_run_group_tests(tests, start, stop);
