@@ -10,6 +10,8 @@
 #define HELD_WIDTH   9
 #define MODE_WIDTH   24
 #define BLOCKS_WIDTH 17
+#define NAMES_SHOWN  12		      /* of each list; --json has all */
+#define LINES_SHOWN  20		      /* of a statement's locks, and of relations out of reach */
 #define HELD_ON_NS   (10 * NS_PER_MS) /* locks held on for less are not worth a line */
 
 struct table {
@@ -51,7 +53,7 @@ static void join_names(const char *verb, const struct ledger_names *names, char 
 	size_t len = (size_t)snprintf(out, size, "%s ", verb);
 	for (size_t i = 0; i < names->count; i++) {
 		size_t need = strlen(names->items[i]) + 40;
-		if (len + need >= size) {
+		if (i == NAMES_SHOWN || len + need >= size) {
 			(void)snprintf(out + len, size - len, " and %zu more", names->count - i);
 			return;
 		}
@@ -169,6 +171,29 @@ static void add_lock(struct table *table, const struct ledger_statement *stateme
 	}
 }
 
+/* The strongest first, when there are too many to be shown. */
+static void add_locks(struct table *table, const struct ledger_statement *statement)
+{
+	size_t shown = 0, left = 0;
+	char more[80];
+	for (int rank = LOCK_RANK_MAX; rank > 0; rank--) {
+		for (size_t i = 0; i < statement->lock_count; i++) {
+			const struct ledger_lock *lock = &statement->locks[i];
+			if (lock_mode_rank(lock->mode) != rank || is_out_of_use(statement, lock))
+				continue;
+			if (shown < LINES_SHOWN)
+				add_lock(table, statement, lock);
+			else
+				left++;
+			shown++;
+		}
+	}
+	if (left == 0)
+		return;
+	(void)snprintf(more, sizeof(more), "and %zu more locks; --json has all of them", left);
+	add_note(table, more);
+}
+
 static void add_sizes(struct table *table, const struct ledger_statement *statement)
 {
 	char text[200] = "", part[60], rows[32];
@@ -259,10 +284,7 @@ static void warn_of_code(struct table *table, const struct ledger_statement *sta
 static void add_statement(struct table *table, const struct ledger_statement *statement, size_t number)
 {
 	add_head(table, statement, number);
-	for (size_t i = 0; i < statement->lock_count; i++) {
-		if (!is_out_of_use(statement, &statement->locks[i]))
-			add_lock(table, statement, &statement->locks[i]);
-	}
+	add_locks(table, statement);
 	add_sizes(table, statement);
 	const struct ledger_names rewrites = {statement->rewrites, statement->rewrite_count};
 	add_names(table, empties(statement) ? "gives a new file to" : "rewrites", &rewrites, false);
@@ -295,7 +317,7 @@ static void add_blocked(struct table *table)
 		trace_text_pad(table->out, "OUT OF REACH", table->relation_width + INDENT);
 		strbuf_addf(table->out, " %-*s %9s %9s\n", BLOCKS_WIDTH, "FOR", "LONGEST", "IN ALL");
 	}
-	for (size_t i = 0; i < blocked.count; i++) {
+	for (size_t i = 0; i < blocked.count && i < LINES_SHOWN; i++) {
 		const struct trace_blocked_relation *relation = &blocked.items[i];
 		char longest[32], total[32];
 		trace_text_duration(relation->longest_ns, longest, sizeof(longest));
@@ -304,6 +326,8 @@ static void add_blocked(struct table *table)
 		strbuf_addf(table->out, " %-*s %9s %9s\n", BLOCKS_WIDTH, lock_effect_words(relation->effect), longest,
 			    total);
 	}
+	if (blocked.count > LINES_SHOWN)
+		strbuf_addf(table->out, "and %zu more; --json has all of them\n", blocked.count - LINES_SHOWN);
 	trace_blocked_release(&blocked);
 }
 

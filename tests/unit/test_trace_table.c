@@ -104,6 +104,31 @@ static void test_words(void **state)
 	ledger_release(&ledger);
 }
 
+/* A statement that touches very much is shown in part. */
+static void test_very_many(void **state)
+{
+	struct ledger ledger;
+	struct strbuf text;
+	(void)state;
+	ledger_init(&ledger);
+	struct ledger_statement *drop = add(&ledger, "DROP SCHEMA lots CASCADE", 0, 10 * MS);
+	for (int i = 0; i < 3000; i++) {
+		char name[32];
+		(void)snprintf(name, sizeof(name), "lots.t%d", i);
+		add_lock(drop, name, i == 2999 ? "AccessExclusiveLock" : "ShareLock", 0, 0, 10 * MS);
+		ledger_names_add(&drop->relations_dropped, name);
+	}
+	strbuf_init(&text, 1000000);
+	trace_table_format(&ledger, &(struct trace_table_options){.width = 80}, &text);
+	expect_text(text.data, "     lots.t2999            AccessExclusiveLock");
+	expect_text(text.data, "and 2980 more locks; --json has all of them");
+	expect_text(text.data, "lots.t11 and 2988 more");
+	expect_text(text.data, "\nand 2980 more; --json has all of them");
+	assert_true(text.len < 10000);
+	strbuf_release(&text);
+	ledger_release(&ledger);
+}
+
 static void test_widths(void **state)
 {
 	struct ledger ledger;
@@ -190,6 +215,7 @@ static void test_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_words), cmocka_unit_test(test_widths),
-					   cmocka_unit_test(test_out_of_reach), cmocka_unit_test(test_numbers)};
+					   cmocka_unit_test(test_very_many), cmocka_unit_test(test_out_of_reach),
+					   cmocka_unit_test(test_numbers)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
