@@ -120,6 +120,18 @@ static void say(void *context, const char *what)
 	output_message("  %s", what);
 }
 
+/* A bar over the tables, from the first to when all are done. */
+static void show_tables(void *context, size_t done, size_t total)
+{
+	(void)context;
+	if (done == 0)
+		output_progress_begin("comparing data", "tables", 1);
+	if (done < total)
+		output_progress((int64_t)done, (int64_t)total);
+	else
+		output_progress_end();
+}
+
 /* One way of migrating, for rollback_check.h. */
 struct step {
 	const struct migration_checks *checks;
@@ -153,6 +165,7 @@ static int check_lanes(const struct migration_checks *checks, struct check_resul
 		.limits = {.table_bytes = plan->table_limit_bytes,
 			   .deadline_ns = plan->timeout_ns > 0 ? clock_mono_ns() + plan->timeout_ns : 0,
 			   .cancelled = checks->cancelled},
+		.progress = show_tables,
 	};
 	return data_check_run(&data, results, err);
 }
@@ -173,6 +186,7 @@ static int check_alone(const struct migration_checks *checks, struct check_resul
 		.table_bytes = plan->table_limit_bytes,
 		.cancelled = checks->cancelled,
 		.progress = say,
+		.tables = show_tables,
 	};
 	return rollback_check_run(&check, results, err);
 }

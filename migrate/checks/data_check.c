@@ -404,14 +404,22 @@ static void check_sequences(struct state *s)
 	}
 }
 
+static void show_progress(const struct state *s, size_t done)
+{
+	if (s->check->progress)
+		s->check->progress(s->check->progress_context, done, s->tables[0].count);
+}
+
 static int check_tables(struct state *s, struct error *err)
 {
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < s->tables[0].count; i++) {
+		show_progress(s, i);
 		const struct data_table *before = &s->tables[0].tables[i];
 		const struct data_table *after = find_pair(s, before);
 		rc = after ? check_pair(s, before, after, err) : check_removed_table(s, before, err);
 	}
+	show_progress(s, s->tables[0].count); /* also when it ends early */
 	return rc;
 }
 

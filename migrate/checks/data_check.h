@@ -22,6 +22,9 @@ struct data_check {
 	const struct data_tables *before_then;
 	const struct data_tables *after_then;
 	struct check_limits limits;
+	/* May be NULL; how many tables are done, from none to all of them. */
+	void (*progress)(void *context, size_t done, size_t total);
+	void *progress_context;
 };
 
 /*

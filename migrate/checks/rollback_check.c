@@ -61,6 +61,8 @@ static int compare_data(struct state *s, enum check_phase phase, struct error *e
 		.limits = {.table_bytes = s->check->table_bytes,
 			   .deadline_ns = s->check->time_ns > 0 ? clock_mono_ns() + s->check->time_ns : 0,
 			   .cancelled = s->check->cancelled},
+		.progress = s->check->tables,
+		.progress_context = s->check->progress_context,
 	};
 	return data_check_run(&data, s->results, err);
 }

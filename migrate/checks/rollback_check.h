@@ -28,7 +28,8 @@ struct rollback_check {
 	int64_t time_ns;	  /* for comparing data, each time; 0 for no limit */
 	int64_t table_bytes;	  /* check_limits */
 	const volatile bool *cancelled;
-	void (*progress)(void *context, const char *what); /* may be NULL */
+	void (*progress)(void *context, const char *what);	  /* may be NULL */
+	void (*tables)(void *context, size_t done, size_t total); /* as data_check.h's progress; may be NULL */
 	void *progress_context;
 };
 
