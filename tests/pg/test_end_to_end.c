@@ -162,7 +162,14 @@ static void check_counts(const char *run_dir)
 		assert_int_equal(integer_at(lane, "items_ok") + integer_at(lane, "items_error"),
 				 integer_at(lane, "items_sent"));
 		assert_int_equal(integer_at(lane, "items_skipped"), 0);
-		assert_true(integer_at(lane, "items_error") * 1000 < items);
+		/* A type that changed: each session prepares once more. All else is a handful at most. */
+		const json_t *errors = json_object_get(lane, "errors");
+		long long other =
+			integer_at(lane, "items_error") - json_integer_value(json_object_get(errors, "0A000"));
+		char *listed = json_dumps(errors, 0);
+		if (other * 1000 >= items)
+			fail_msg("of %lld items failed %s", items, listed);
+		free(listed);
 	}
 	json_decref(run);
 }
