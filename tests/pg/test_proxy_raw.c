@@ -235,7 +235,15 @@ static void test_messages_that_do_not_belong(void **state)
 	wire_buffer_release(&out);
 }
 
-static void put_extended(struct wire_buffer *out, const char *sql)
+static void put_execute(struct wire_buffer *out, uint32_t max_rows)
+{
+	size_t mark = wire_begin(out, 'E');
+	wire_put_string(out, "");
+	wire_put_u32(out, max_rows);
+	wire_end(out, mark);
+}
+
+static void put_limited(struct wire_buffer *out, const char *sql, uint32_t max_rows)
 {
 	size_t mark = wire_begin(out, 'P');
 	wire_put_string(out, "");
@@ -246,10 +254,12 @@ static void put_extended(struct wire_buffer *out, const char *sql)
 	for (int i = 0; i < 4; i++)
 		wire_put_u16(out, 0); /* "", "", no formats, no values, no formats */
 	wire_end(out, mark);
-	mark = wire_begin(out, 'E');
-	wire_put_string(out, "");
-	wire_put_u32(out, 0);
-	wire_end(out, mark);
+	put_execute(out, max_rows);
+}
+
+static void put_extended(struct wire_buffer *out, const char *sql)
+{
+	put_limited(out, sql, 0);
 }
 
 static void test_flush_and_errors_in_a_pipeline(void **state)
@@ -278,6 +288,36 @@ static void test_flush_and_errors_in_a_pipeline(void **state)
 	say(&out);
 	expect_types("EZ12DCZZ");
 	assert_int_equal(pg_server_ask(&server, "SELECT count(*) FROM pg_class WHERE relname = 'flushed'"), 0);
+	wire_buffer_release(&out);
+}
+
+/* A portal's rows in portions, as JDBC's fetch size has it: one statement in the ledger. */
+static void test_rows_in_portions(void **state)
+{
+	(void)state;
+	struct wire_buffer out = {0};
+	log_in();
+	put_text(&out, 'Q', "BEGIN");
+	say(&out);
+	expect_types("CZ");
+	for (int sync = 0; sync < 2; sync++) {
+		wire_buffer_clear(&out);
+		put_limited(&out, "SELECT generate_series(1, 5)", 2);
+		wire_put_empty(&out, sync ? 'S' : 'H');
+		say(&out);
+		expect_types(sync ? "12DDsZ" : "12DDs");
+		wire_buffer_clear(&out);
+		put_execute(&out, 2);
+		wire_put_empty(&out, sync ? 'S' : 'H');
+		put_execute(&out, 2);
+		wire_put_empty(&out, 'S');
+		say(&out);
+		expect_types(sync ? "DDsZDCZ" : "DDsDCZ");
+	}
+	wire_buffer_clear(&out);
+	put_text(&out, 'Q', "COMMIT");
+	say(&out);
+	expect_types("CZ");
 	wire_buffer_release(&out);
 }
 
@@ -350,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_encryption_is_declined),
 		cmocka_unit_test(test_messages_that_do_not_belong),
 		cmocka_unit_test(test_flush_and_errors_in_a_pipeline),
+		cmocka_unit_test(test_rows_in_portions),
 		cmocka_unit_test(test_a_sync_behind_copy),
 		cmocka_unit_test(test_query_and_goodbye),
 	};
