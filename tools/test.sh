@@ -41,11 +41,11 @@ build()
 	cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs" "${@:2}"
 }
 
-# suite PRESET LABELS: CTest's tests, each counted by itself.
+# suite PRESET LABELS JOBS: CTest's tests, so many side by side, each counted by itself.
 suite()
 {
 	local preset=$1 labels=$2 log=$logs/ctest-$1.log ok bad
-	ctest --test-dir "build/$preset" --output-on-failure -L "$labels" -LE slow --no-tests=error </dev/null >"$log" 2>&1
+	ctest --test-dir "build/$preset" -j "$3" --output-on-failure -L "$labels" -LE slow --no-tests=error </dev/null >"$log" 2>&1
 	local code=$?
 	ok=$(grep -c '^ *[0-9]*/[0-9]* Test .* Passed ' "$log")
 	bad=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*' "$log")
@@ -94,18 +94,18 @@ mkdir -p "$logs"
 check "formatting" formatted
 check "scripts and blanks" tidy
 if check "build dev" build dev; then
-	suite dev 'unit|golden|pg|browser'
+	suite dev 'unit|golden|pg|browser' 1
 	for program in build/dev/bin/test_*; do
 		[ -e "tests/unit/$(basename "$program").c" ] && check "valgrind $(basename "$program")" valgrind_one "$program"
 	done
 fi
 if check "build asan" build asan; then
-	suite asan 'unit|golden|pg'
+	suite asan 'unit|golden|pg' "$jobs" # here nothing is measured
 fi
 if compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null; then
 	mapfile -t fuzzers < <(basename -s .c tests/fuzz/fuzz_*.c)
 	if check "build fuzz" build fuzz --target "${fuzzers[@]}"; then
-		suite fuzz fuzz
+		suite fuzz fuzz "$jobs"
 	fi
 fi
 say "$passed passed, $failed failed"
