@@ -92,8 +92,11 @@ static bool take_error(struct proxy_session *session, const struct wire_message 
 	struct wire_error error;
 	wire_read_error(message->body, message->len, &error);
 	const struct pending *head = head_of(session);
-	bool quiet = head && (head->flags & PENDING_OURS) && !(head->flags & PENDING_LOUD);
+	/* the end of the connection is the tool's business whatever it came to answer */
+	bool ends = strcmp(error.severity, "FATAL") == 0 || strcmp(error.severity, "PANIC") == 0;
+	bool quiet = head && (head->flags & PENDING_OURS) && !(head->flags & PENDING_LOUD) && !ends;
 	session->copy_in = false;
+	session->owed_sync = 0;
 	forget_skipped(session, quiet);
 	if (quiet) {
 		if (session->asking)

@@ -637,6 +637,12 @@ static void test_a_server_that_goes(void **state)
 	PQfinish(conn);
 	conn = connect_tool(); /* the proxy lives on */
 	run(conn, "SELECT 1");
+	char *sql = mem_printf("SELECT pg_terminate_backend(%d)", PQbackendPID(conn)); /* while it is idle */
+	assert_int_equal(pg_server_run(&server, sql), 0);
+	clock_sleep_until_ns(clock_mono_ns() + 200 * NS_PER_MS);
+	PQclear(PQexec(conn, "SELECT 1"));
+	assert_non_null(strstr(PQerrorMessage(conn), "terminating connection due to administrator command"));
+	free(sql);
 	PQfinish(conn);
 }
 
