@@ -106,7 +106,7 @@ int clone_args_check(const struct clone_args *args, const struct config *config,
 {
 	struct clone_request request;
 	const struct clone_provider *provider = NULL;
-	bool of_replay;
+	bool of_replay = false;
 	int rc = apply(args, config, true, &request, &provider, &of_replay, err);
 	*by_command = provider == &clone_command;
 	if (rc == 0 && provider == &clone_local)
@@ -117,7 +117,7 @@ int clone_args_check(const struct clone_args *args, const struct config *config,
 int clone_args_apply(const struct clone_args *args, const struct config *config, const char *replay,
 		     struct clone_request *request, const struct clone_provider **provider, struct error *err)
 {
-	bool of_replay;
+	bool of_replay = false;
 	int rc = apply(args, config, replay != NULL, request, provider, &of_replay, err);
 	if (rc == 0 && of_replay)
 		rc = read_replay_time(replay, &request->point_in_time_wall_ns, err);

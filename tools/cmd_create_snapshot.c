@@ -104,7 +104,7 @@ static void print(const struct clone_set *set)
 			    set->records[1].url ? set->records[1].url : "");
 	output_text("remove     rehearse destroy-snapshot %s\n", first->set);
 	for (size_t i = 0; i < set->count; i++) {
-		if (set->clones[i].url && strcmp(set->clones[i].url, set->records[i].url) != 0) {
+		if (set->clones[i].url && set->records[i].url && strcmp(set->clones[i].url, set->records[i].url) != 0) {
 			output_message("The URLs are shown without their passwords; put those into a passfile.");
 			break;
 		}

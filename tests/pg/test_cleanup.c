@@ -319,6 +319,29 @@ static void test_shared_memory(void **state)
 	clone_test_expect_nothing();
 }
 
+/* What records, messages and create-snapshot show of a URL. */
+static void test_passwords(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {
+		{"postgresql://me:s3cret@host:5432/db", "postgresql://me@host:5432/db"},
+		{"postgresql://me@host:5432/db", "postgresql://me@host:5432/db"},
+		{"postgresql://host:5432/db?user=me&password=s3cret&sslmode=require",
+		 "postgresql://host:5432/db?user=me&&sslmode=require"},
+		{"postgresql://me:s@3/cr:et@host/db?sslpassword=s3cret", "postgresql://me@host/db?"},
+		{"mysql://me:@host/db", "mysql://me@host/db"},
+		{"cannot reach mysql://me:s3cret@host/db", "cannot reach mysql://me@host/db"},
+		{"no url: at all", "no url: at all"},
+		{"", ""},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char *clean = clone_url_without_password(cases[i][0]);
+		assert_string_equal(clean, cases[i][1]);
+		free(clean);
+	}
+	assert_null(clone_url_without_password(NULL));
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -344,6 +367,7 @@ int main(void)
 		cmocka_unit_test(test_hostile_records),
 		cmocka_unit_test(test_scratch_and_drafts),
 		cmocka_unit_test(test_shared_memory),
+		cmocka_unit_test(test_passwords),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
