@@ -63,6 +63,7 @@ static bool is_kept_out(PGconn *conn, const struct attempt *attempt, const char 
 struct locked_table {
 	const char *name;
 	int holder;
+	int reader; /* that keeps it waiting, and holds locks too; 0 for none */
 	char kind;
 	int rank;	/* on the table */
 	int index_rank; /* the strongest on one of its indexes */
@@ -72,9 +73,9 @@ static int ask_rank(PGconn *conn, const struct locked_table *table, const char *
 {
 	char *sql = mem_printf("SELECT max(array_position(ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock',"
 			       " 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',"
-			       " 'AccessExclusiveLock'], mode)) FROM pg_locks WHERE pid = %d AND granted"
-			       " AND relation IN (%s'%s'::regclass)",
-			       table->holder, relations, table->name);
+			       " 'AccessExclusiveLock'], mode)) FROM pg_locks WHERE pid IN (%d, %d)"
+			       " AND granted AND relation IN (%s'%s'::regclass)",
+			       table->holder, table->reader, relations, table->name);
 	long long rank = pg_server_number(conn, sql);
 	free(sql);
 	return rank > 0 ? (int)rank : 0;
@@ -125,7 +126,7 @@ static unsigned compare_ranks(const struct ddl_case *c, const struct ledger_stat
 	return 1;
 }
 
-static unsigned attempt_all(const struct ddl_case *c, const struct ledger_statement *statement, int holder,
+static unsigned attempt_all(const struct ddl_case *c, const struct ledger_statement *statement, int holder, int reader,
 			    unsigned *tried)
 {
 	PGconn *conn = pg_server_connect(&ddl_server, "ddl");
@@ -134,7 +135,8 @@ static unsigned attempt_all(const struct ddl_case *c, const struct ledger_statem
 	for (size_t i = 0; i < statement->lock_count; i++) {
 		const struct ledger_lock *lock = &statement->locks[i];
 		struct locked_table table = {.name = lock->index_of[0] ? lock->index_of : lock->relation,
-					     .holder = holder};
+					     .holder = holder,
+					     .reader = reader};
 		if (ddl_is_new(statement, lock) || !look_at_table(conn, &table))
 			continue;
 		wrong += compare_ranks(c, statement, lock, &table);
@@ -171,7 +173,7 @@ static unsigned prove_case(const struct ddl_case *c, const struct ledger_stateme
 	PGconn *conn = hold_statement(c, &reader);
 	if (!conn)
 		return 0;
-	unsigned wrong = attempt_all(c, statement, PQbackendPID(conn), tried);
+	unsigned wrong = attempt_all(c, statement, PQbackendPID(conn), reader ? PQbackendPID(reader) : 0, tried);
 	if (reader)
 		ddl_end_reader(reader);
 	PGresult *result;
