@@ -411,7 +411,8 @@ int session_do_execute(struct proxy_session *session, const struct wire_message 
 	}
 	if (rc == 0 && !session->skipping) {
 		const struct named_portal *portal = statement_names_portal(&session->names, execution.portal);
-		execution.text = mem_strndup(portal ? portal->text : "", portal ? portal->text_len : 0);
+		/* what is not known may do anything: like EXECUTE in SQL */
+		execution.text = mem_strdup(portal && portal->text ? portal->text : "EXECUTE unknown_statement");
 		execution.text_len = strlen(execution.text);
 		if (portal && portal->bind) {
 			execution.bind = mem_alloc(portal->bind_len + 1);

@@ -41,7 +41,7 @@ static void drop_all(struct statement_names *names, struct named_statement **tab
 
 static char *keep(struct statement_names *names, struct span bytes, const char **out, size_t *out_len)
 {
-	*out = "";
+	*out = NULL;
 	*out_len = 0;
 	if (!bytes.p || names->text_bytes + bytes.len > STATEMENT_TEXTS_MAX)
 		return NULL;
@@ -64,8 +64,6 @@ static void add(struct statement_names *names, struct named_statement **table, c
 	entry->name = mem_strdup(name);
 	entry->text = keep(names, text, &entry->portal.text, &entry->portal.text_len);
 	entry->bind = keep(names, bind, &entry->portal.bind, &entry->portal.bind_len);
-	if (!entry->bind)
-		entry->portal.bind = NULL;
 	HASH_ADD_KEYPTR(hh, *table, entry->name, strlen(entry->name), entry);
 }
 
@@ -83,7 +81,7 @@ void statement_names_prepare(struct statement_names *names, const char *name, st
 void statement_names_bind(struct statement_names *names, const char *portal, const char *statement, struct span raw)
 {
 	const struct named_statement *from = find(names->statements, statement);
-	struct span text = from ? (struct span){from->portal.text, from->portal.text_len} : span_from_str("");
+	struct span text = from ? (struct span){from->portal.text, from->portal.text_len} : (struct span){NULL, 0};
 	add(names, &names->portals, portal, text, raw);
 }
 

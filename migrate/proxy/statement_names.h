@@ -16,7 +16,7 @@
 struct named_statement;
 
 struct named_portal {
-	const char *text; /* of its statement; "" when it is not known */
+	const char *text; /* of its statement; NULL when it is not known */
 	size_t text_len;
 	const char *bind; /* the Bind message as the tool sent it, NULL when it was too long to be kept */
 	size_t bind_len;

@@ -186,7 +186,7 @@ static void test_names(void **state)
 	statement_names_close(&names, 'S', "a"); /* the portal stays */
 	assert_string_equal(statement_names_portal(&names, "")->text, "SELECT 1");
 	statement_names_bind(&names, "q", "a", (struct span){NULL, 0});
-	assert_string_equal(statement_names_portal(&names, "q")->text, "");
+	assert_null(statement_names_portal(&names, "q")->text);
 	statement_names_drop_unnamed(&names);
 	assert_null(statement_names_portal(&names, ""));
 	statement_names_drop_portals(&names);
@@ -197,6 +197,9 @@ static void test_names(void **state)
 		statement_names_prepare(&names, name, span_from_str("SELECT 3"));
 	}
 	statement_names_bind(&names, "", "10009", (struct span){NULL, 0});
+	assert_null(statement_names_portal(&names, "")->text);
+	statement_names_prepare(&names, "0", span_from_str(""));
+	statement_names_bind(&names, "", "0", (struct span){NULL, 0});
 	assert_string_equal(statement_names_portal(&names, "")->text, "");
 	statement_names_release(&names);
 	assert_int_equal(names.text_bytes, 0);
