@@ -333,10 +333,11 @@ int check_judge_load(struct check_judge *judge, const char *run_dir, struct erro
 	}
 	free(path);
 	if (judge->there) {
+		/* The first that fails is the verdict's reason: what is lost comes before what is left behind. */
+		judge_data(judge);
 		judge_rollback(judge);
 		if (went_well(&judge->results.up))
 			judge_triggers(judge);
-		judge_data(judge);
 	}
 	return rc;
 }

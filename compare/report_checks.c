@@ -164,8 +164,9 @@ void report_add_checks(const json_t *document, struct strbuf *out)
 	add_steps(document, out);
 	add_differences(json_object_get(rollback, "schema"), "What the rollback leaves behind",
 			"Nothing: the schema is as it was before.", out);
-	add_differences(json_object_get(rollback, "repeat"), "Where the migration ends elsewhere the second time",
-			"Nowhere.", out);
+	if (strcmp(html_text_of(json_object_get(rollback, "again"), "outcome"), "ok") == 0)
+		add_differences(json_object_get(rollback, "repeat"),
+				"Where the migration ends elsewhere the second time", "Nowhere.", out);
 	add_differences(json_object_get(document, "schema_changes"), "What the migration changes in the schema",
 			"Nothing.", out);
 	add_data(document, out);

@@ -28,14 +28,14 @@ static int run_step(struct state *s, const struct check_runner *runner, const ch
 	say(s, what);
 	int64_t start_ns = clock_mono_ns();
 	int rc = runner->run(runner->context, s->check->scratch_url, &ledger, err);
-	if (rc == 0) {
+	if (rc == 0 && ledger.outcome == LEDGER_CANCELLED) { /* says nothing of the step */
+		rc = error_set(err, ERR_INTERRUPTED, "interrupted");
+	} else if (rc == 0) {
 		step->ran = true;
 		step->outcome = ledger.outcome;
 		step->duration_ns =
 			ledger.end_ns > ledger.start_ns ? ledger.end_ns - ledger.start_ns : clock_mono_ns() - start_ns;
 		step->statements = ledger_to_json(&ledger);
-		if (ledger.outcome == LEDGER_CANCELLED)
-			rc = error_set(err, ERR_INTERRUPTED, "interrupted");
 	}
 	ledger_release(&ledger);
 	return rc < 0 ? error_context(err, "%s", what) : 0;

@@ -301,8 +301,10 @@ static enum value_class classify_times(struct span before, struct span after)
 		return VALUE_CLASS_TIME_DROPPED;
 	if (off % QUARTER_US == 0 && off >= -26 * 4 * QUARTER_US && off <= 26 * 4 * QUARTER_US)
 		return VALUE_CLASS_ZONE_SHIFT;
-	bool near = off > -1000000 && off < 1000000;
-	return near && b.digits < a.digits ? VALUE_CLASS_ROUNDED : VALUE_CLASS_CHANGED;
+	int64_t unit = 1000000; /* of the last digit that the new one has */
+	for (int i = 0; i < b.digits; i++)
+		unit /= 10;
+	return off > -unit && off < unit && b.digits < a.digits ? VALUE_CLASS_ROUNDED : VALUE_CLASS_CHANGED;
 }
 
 /* Spelling and the order of keys are not part of a JSON value; a key that is there twice is, until jsonb drops one. */

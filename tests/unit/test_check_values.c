@@ -80,6 +80,7 @@ static void test_times(void **state)
 	expect("timestamp", "2026-07-01 12:00:00.123456", "timestamp", "2026-07-01 12:00:00.12", VALUE_CLASS_ROUNDED);
 	expect("timestamp", "2026-07-01 12:00:00.123456", "timestamp", "2026-07-01 12:00:00.323455",
 	       VALUE_CLASS_CHANGED);
+	expect("timestamp", "2026-07-01 12:00:00.123456", "timestamp", "2026-07-01 12:00:00.1237", VALUE_CLASS_CHANGED);
 	expect("timestamp", "2026-07-01 12:00:00", "date", "2026-07-01", VALUE_CLASS_TIME_DROPPED);
 	expect("timestamptz", "2026-07-01 23:30:00+00", "date", "2026-07-02", VALUE_CLASS_TIME_DROPPED);
 	expect("timestamp", "2026-07-01 00:00:00", "date", "2026-07-01", VALUE_CLASS_SAME);
