@@ -36,6 +36,8 @@ static int run_step(struct state *s, const struct check_runner *runner, const ch
 		step->duration_ns =
 			ledger.end_ns > ledger.start_ns ? ledger.end_ns - ledger.start_ns : clock_mono_ns() - start_ns;
 		step->statements = ledger_to_json(&ledger);
+		if (ledger.problem)
+			check_results_skip(s->results, what, ledger.problem);
 	}
 	ledger_release(&ledger);
 	return rc < 0 ? error_context(err, "%s", what) : 0;
