@@ -287,18 +287,10 @@ void support_run_write(struct support_run *run, int64_t end_ns)
 
 void support_run_free(struct support_run *run)
 {
-	static const char *const names[] = {RUN_FILE_RUN,   RUN_FILE_BASELINE, RUN_FILE_MIGRATING, RUN_FILE_VERDICT,
-					    RUN_FILE_HTML,  ITEM_INDEX_FILE,   RUN_FILE_MARKDOWN,  RUN_FILE_JUNIT,
-					    RUN_FILE_SLACK, LOCK_LOG_BASELINE, LOCK_LOG_MIGRATING, LEDGER_FILE,
-					    LOCK_LOG_SERVER_BASELINE, LOCK_LOG_SERVER_MIGRATING, "noise.json"};
 	if (!run)
 		return;
-	for (size_t i = 0; !getenv("SUPPORT_RUN_KEEP") && i < sizeof(names) / sizeof(*names); i++) {
-		char *path = run_dir_path(run->dir, names[i]);
-		(void)unlink(path);
-		free(path);
-	}
-	(void)rmdir(run->dir);
+	if (!getenv("SUPPORT_RUN_KEEP"))
+		run_dir_discard(run->dir);
 	for (size_t i = 0; i < run->count; i++)
 		free(run->items[i].sql);
 	for (size_t i = 0; i < run->wait_count; i++)
