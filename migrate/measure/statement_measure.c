@@ -7,6 +7,7 @@
  */
 #include "statement_measure.h"
 
+#include "clock.h"
 #include "mem.h"
 #include "own_locks.h"
 #include "pg_conn.h"
@@ -474,6 +475,16 @@ static int rank_in(const PGresult *locks, uint32_t oid)
 			best = rank;
 	}
 	return best;
+}
+
+bool statement_measure_locks(struct statement_measure *measure, struct ledger_statement *statement)
+{
+	PGresult *locks = trace_probe_locks_now(&measure->probe);
+	if (locks)
+		own_locks_sample(&measure->probe.locks, locks, clock_mono_ns());
+	statement_measure_sampled(measure, statement, true);
+	PQclear(locks);
+	return locks != NULL;
 }
 
 void statement_measure_rolled_back_to(struct statement_measure *measure, struct ledger_statement *statements,

@@ -43,6 +43,11 @@ void statement_measure_look_at_code(struct statement_measure *measure);
  * had, and samples had to do. statement NULL: for what is known alone, nothing is reported.
  */
 bool statement_measure_inside(struct statement_measure *measure, struct ledger_statement *statement);
+/*
+ * After a statement that went well, while its transaction is open: its locks alone, from outside, for a tenth of the
+ * time. False when they could not be had.
+ */
+bool statement_measure_locks(struct statement_measure *measure, struct ledger_statement *statement);
 /* After a statement that ran outside of a transaction: files and sizes as they are now. */
 void statement_measure_outside(struct statement_measure *measure, struct ledger_statement *statement, struct span sql);
 /*

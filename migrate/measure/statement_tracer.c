@@ -16,6 +16,13 @@
 #define NO_STATEMENT  SIZE_MAX
 #define EAGER_NS      (50 * NS_PER_MS) /* a bare statement is looked at without pause for so long */
 
+/*
+ * A migration that changes a million rows one by one is not to take an hour longer for being measured: after so many
+ * quick changes of rows in a row the next ones are only looked at (statement_tracer.h), until one is not quick.
+ */
+#define QUICK_AFTER 100
+#define QUICK_NS    (5 * NS_PER_MS)
+
 /* Lock modes by what takes them: from ShareUpdateExclusiveLock on it is no longer rows that are changed. */
 #define DATA_RANK 3
 #define DDL_RANK  4
@@ -29,6 +36,8 @@ struct statement_tracer {
 	enum statement_manner manner;
 	enum traced_state state; /* before it */
 	int64_t wal_before;	 /* -1: not asked for */
+	bool quick;		 /* one more of many quick changes of rows */
+	unsigned quick_count;	 /* of them, in a row */
 	/* Its transaction: */
 	size_t first_statement; /* index in the ledger of its first statement, NO_STATEMENT when none is open */
 	bool looked;		/* the database was looked at, before it changed anything */
@@ -130,6 +139,13 @@ static void add_to_ledger(struct statement_tracer *tracer)
 		tracer->first_statement = tracer->options.ledger->statement_count - 1;
 }
 
+/* It changes rows and, as far as is known, does nothing else. */
+static bool changes_rows_alone(const struct statement_tracer *tracer)
+{
+	return tracer->shape.kind == LEDGER_KIND_DATA && !tracer->shape.runs_code && !tracer->stale &&
+	       !tracer->defined_function;
+}
+
 /*
  * The database as it is before the statement: once for each transaction, before the first of its statements that may
  * change anything. One that changes rows costs a look at its own tables alone, so that a thousand of them stay quick.
@@ -137,10 +153,9 @@ static void add_to_ledger(struct statement_tracer *tracer)
 static void look_before(struct statement_tracer *tracer)
 {
 	bool measured = tracer->manner == STATEMENT_WRAPPED || tracer->manner == STATEMENT_BARE;
-	if (!measured || tracer->looked || tracer->shape.is_plain_read || tracer->state == TRACED_BUSY)
+	if (!measured || tracer->looked || tracer->quick || tracer->shape.is_plain_read || tracer->state == TRACED_BUSY)
 		return;
-	bool rows_alone = tracer->shape.kind == LEDGER_KIND_DATA && !tracer->shape.runs_code && !tracer->stale &&
-			  tracer->state == TRACED_IDLE;
+	bool rows_alone = changes_rows_alone(tracer) && tracer->state == TRACED_IDLE;
 	statement_measure_look(&tracer->measure, tracer->text.sql, !rows_alone, rows_alone);
 	tracer->looked = true;
 	tracer->stale = false;
@@ -157,13 +172,16 @@ enum statement_manner statement_tracer_prepare(struct statement_tracer *tracer, 
 		tracer->shape.kind = LEDGER_KIND_UNKNOWN;
 	}
 	tracer->manner = manner_of(&tracer->shape, state);
+	tracer->quick = tracer->quick_count >= QUICK_AFTER && changes_rows_alone(tracer);
+	if (tracer->quick && state == TRACED_IDLE)
+		tracer->manner = STATEMENT_READ;
 	bool counts = tracer->manner == STATEMENT_WRAPPED || tracer->shape.begins_transaction;
 	if (state == TRACED_IDLE && counts)
 		statement_measure_begin(&tracer->measure);
 	look_before(tracer);
 	bool writes_wal =
 		tracer->manner == STATEMENT_WRAPPED || tracer->manner == STATEMENT_BARE || tracer->shape.commits;
-	tracer->wal_before = writes_wal ? trace_probe_wal_position(&tracer->measure.probe) : -1;
+	tracer->wal_before = writes_wal && !tracer->quick ? trace_probe_wal_position(&tracer->measure.probe) : -1;
 	add_to_ledger(tracer);
 	return tracer->manner;
 }
@@ -233,7 +251,9 @@ static void measure_after(struct statement_tracer *tracer, struct ledger_stateme
 	bool known = false;
 	if (tracer->manner == STATEMENT_CONTROL && !failed)
 		return; /* takes no locks on relations, and waits for none */
-	if (tracer->manner == STATEMENT_WRAPPED && !failed && result->can_ask) {
+	if (tracer->quick && !failed && result->can_ask) {
+		known = statement_measure_locks(measure, statement);
+	} else if (tracer->manner == STATEMENT_WRAPPED && !failed && result->can_ask) {
 		int64_t begin_ns = clock_mono_ns();
 		known = statement_measure_inside(measure, statement);
 		statement->measuring_ns = clock_mono_ns() - begin_ns;
@@ -246,6 +266,13 @@ static void measure_after(struct statement_tracer *tracer, struct ledger_stateme
 	statement->runs_code |= statement->functions.count > 0;
 	if (statement->kind == LEDGER_KIND_UNKNOWN)
 		statement->kind = kind_by_deeds(statement);
+}
+
+static void note_quickness(struct statement_tracer *tracer, const struct ledger_statement *statement, bool failed)
+{
+	bool quick = !failed && !statement->runs_code && statement->end_ns - statement->start_ns < QUICK_NS;
+	if (changes_rows_alone(tracer))
+		tracer->quick_count = quick ? tracer->quick_count + (tracer->quick_count < QUICK_AFTER) : 0;
 }
 
 void statement_tracer_end(struct statement_tracer *tracer, const struct traced_result *result)
@@ -263,6 +290,9 @@ void statement_tracer_end(struct statement_tracer *tracer, const struct traced_r
 		statement_measure_rolled_back_to(&tracer->measure, ledger->statements + first,
 						 ledger->statement_count - first, result->end_ns);
 	}
+	if (tracer->quick && !failed)
+		statement->rows_changed = result->rows;
+	note_quickness(tracer, statement, failed);
 	tracer->stale |= failed;
 	tracer->defined_function |= tracer->shape.defines_function || tracer->shape.runs_code;
 }

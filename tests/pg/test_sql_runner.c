@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "mem.h"
 #include "sql_runner.h"
+#include "strbuf.h"
 #include "support_pg_server.h"
 
 #include <setjmp.h>
@@ -461,6 +462,42 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* A thousand rows one by one: after a hundred quick ones a look at the locks has to do, and a lock is not missed. */
+static void test_many_rows(void **state)
+{
+	(void)state;
+	struct strbuf sql;
+	size_t quick = 0;
+	make_table();
+	strbuf_init(&sql, (size_t)1 << 20);
+	for (int i = 0; i < 500; i++)
+		strbuf_addf(&sql, "UPDATE big SET t = 'secret' WHERE id = %d;\n", i + 1);
+	strbuf_add_str(&sql, "BEGIN;\n");
+	for (int i = 0; i < 500; i++)
+		strbuf_addf(&sql, "UPDATE big SET t = 'secret' WHERE id = %d;\n", i + 501);
+	strbuf_add_str(&sql, "INSERT INTO other VALUES (1);\nSELECT pg_sleep(0.05);\nCOMMIT;\n");
+	assert_int_equal(run(sql.data), LEDGER_OK);
+	strbuf_release(&sql);
+	assert_int_equal(ledger.statement_count, 1004);
+	for (size_t i = 0; i < 1001; i++) {
+		const struct ledger_statement *s = &ledger.statements[i];
+		if (i == 500) /* BEGIN */
+			continue;
+		assert_int_equal(s->kind, LEDGER_KIND_DATA);
+		assert_int_equal(s->rows_affected, 1);
+		assert_int_equal(s->rows_changed, 1);
+		if (i < 100)
+			assert_int_equal(s->locks_known, LEDGER_LOCKS_BEFORE_COMMIT);
+		quick += s->rows_scanned < 0;
+	}
+	print_message("%zu of 1000 were quick\n", quick);
+	assert_true(quick > 0);
+	expect_lock(1001, "public.other", "RowExclusiveLock");
+	const struct ledger_lock *lock = find_lock(1001, "public.other");
+	assert_int_equal(lock->released_ns, ledger.statements[1003].transaction_end_ns);
+	assert_true(lock->released_ns - lock->acquired_ns >= 50 * NS_PER_MS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,7 +506,7 @@ int main(void)
 		cmocka_unit_test(test_left_behind), cmocka_unit_test(test_kinds_and_code),
 		cmocka_unit_test(test_failures),    cmocka_unit_test(test_bare),
 		cmocka_unit_test(test_waits),	    cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_many_tables),
+		cmocka_unit_test(test_many_tables), cmocka_unit_test(test_many_rows),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
