@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh PROGRAM SECONDS: fuzzes in a temporary folder, from the seeds that make_corpus.py cuts from the unit tests' logs and
-# the cases of cases/NAME, which hold what once went wrong, and corpus/NAME, what long runs found worth keeping. With
+# the cases of cases/NAME, which hold what once went wrong, and corpus/NAME.tar.gz, what long runs found worth keeping. With
 # FUZZ_KEEP=FOLDER the run's own corpus, made small, is left there.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -11,9 +11,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/corpus"
 python3 "$here/make_corpus.py" "$name" "$work/corpus" "$(dirname "$program")"
-for kept in "$here/cases/$name" "$here/corpus/$name"; do
-	if [ -d "$kept" ]; then cp "$kept"/* "$work/corpus/"; fi
-done
+if [ -d "$here/cases/$name" ]; then cp "$here/cases/$name"/* "$work/corpus/"; fi
+if [ -f "$here/corpus/$name.tar.gz" ]; then tar -xzf "$here/corpus/$name.tar.gz" -C "$work/corpus"; fi
 cd "$work"
 if ! "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
 	-artifact_prefix="$work/" "$work/corpus" >"$work/log" 2>&1; then
