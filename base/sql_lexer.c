@@ -518,6 +518,24 @@ bool sql_token_is_word(const struct sql_token *token, const char *upper)
 	return upper[token->text.len] == '\0';
 }
 
+bool sql_token_is_one_of(const struct sql_token *token, const char *const *uppers)
+{
+	for (; *uppers; uppers++) {
+		if (sql_token_is_word(token, *uppers))
+			return true;
+	}
+	return false;
+}
+
+struct sql_token sql_lexer_next_solid(struct sql_lexer *lexer)
+{
+	struct sql_token token;
+	do {
+		token = sql_lexer_next(lexer);
+	} while (token.kind == SQL_TOKEN_SPACE || token.kind == SQL_TOKEN_COMMENT);
+	return token;
+}
+
 /* How deep a statement is inside brackets (CREATE RULE … DO (…; …)) and BEGIN ATOMIC … END. */
 struct nesting {
 	size_t brackets;

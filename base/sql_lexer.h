@@ -47,10 +47,14 @@ void sql_lexer_init(struct sql_lexer *lexer, enum sql_dialect dialect, const cha
 /* The next token; SQL_TOKEN_END, with an empty text, at the end and from then on. Tokens cover the input without gaps.
  */
 struct sql_token sql_lexer_next(struct sql_lexer *lexer);
+/* The next one that is neither space nor comment. */
+struct sql_token sql_lexer_next_solid(struct sql_lexer *lexer);
 /* Passes over all up to the next string or number, faster than token by token. False at the end. */
 bool sql_lexer_next_literal(struct sql_lexer *lexer, struct sql_token *token);
 /* True for the token's text equal to an upper-case key word, whatever its case. */
 bool sql_token_is_word(const struct sql_token *token, const char *upper);
+/* The same for one of several, the list closed by NULL. */
+bool sql_token_is_one_of(const struct sql_token *token, const char *const *uppers);
 
 /*
  * The next statement of a script: from *pos to before its semicolon, without white space and comments around it, *pos

@@ -8,24 +8,6 @@
 
 #define NAME_MAX_BYTES 63 /* NAMEDATALEN - 1: longer names are cut by the server */
 
-static struct sql_token next_token(struct sql_lexer *lexer)
-{
-	struct sql_token token;
-	do {
-		token = sql_lexer_next(lexer);
-	} while (token.kind == SQL_TOKEN_SPACE || token.kind == SQL_TOKEN_COMMENT);
-	return token;
-}
-
-static bool is_one_of(const struct sql_token *token, const char *const *words)
-{
-	for (; *words; words++) {
-		if (sql_token_is_word(token, *words))
-			return true;
-	}
-	return false;
-}
-
 /* A DO block that ends transactions itself; its body is a string, so its words are looked for in that. */
 static bool body_commits(struct span sql)
 {
@@ -74,14 +56,14 @@ static void see_word(struct words_seen *seen, const struct sql_token *token, con
 	static const char *const writers[] = {"INSERT", "UPDATE", "DELETE", "MERGE", NULL};
 	static const char *const routines[] = {"FUNCTION", "PROCEDURE", "ROUTINE", "AGGREGATE", NULL};
 	static const char *const row_locks[] = {"UPDATE", "SHARE", "NO", "KEY", NULL};
-	if (sql_token_is_word(before, "FOR") && is_one_of(token, row_locks))
+	if (sql_token_is_word(before, "FOR") && sql_token_is_one_of(token, row_locks))
 		seen->locks_rows = true;
 	else if (!sql_token_is_word(before, "KEY")) /* FOR NO KEY UPDATE */
-		seen->writes |= is_one_of(token, writers);
+		seen->writes |= sql_token_is_one_of(token, writers);
 	seen->into |= sql_token_is_word(token, "INTO");
 	seen->from |= sql_token_is_word(token, "FROM");
 	seen->analyze |= sql_token_is_word(token, "ANALYZE") || sql_token_is_word(token, "ANALYSE");
-	seen->function |= is_one_of(token, routines);
+	seen->function |= sql_token_is_one_of(token, routines);
 	seen->to_savepoint |= sql_token_is_word(token, "TO");
 }
 
@@ -92,7 +74,7 @@ static struct words_seen look_at_words(struct span sql, bool (*is_user_function)
 	struct sql_lexer lexer;
 	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
 	struct sql_token before = {.kind = SQL_TOKEN_END};
-	for (struct sql_token token; (token = next_token(&lexer)).kind != SQL_TOKEN_END; before = token) {
+	for (struct sql_token token; (token = sql_lexer_next_solid(&lexer)).kind != SQL_TOKEN_END; before = token) {
 		bool named = before.kind == SQL_TOKEN_WORD || before.kind == SQL_TOKEN_QUOTED_NAME;
 		if (token.kind == SQL_TOKEN_WORD)
 			see_word(&seen, &token, &before);
@@ -138,21 +120,21 @@ struct statement_shape statement_shape_of(struct span sql,
 	static const char *const data[] = {"INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", NULL};
 	struct sql_lexer lexer;
 	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
-	struct sql_token first = next_token(&lexer);
+	struct sql_token first = sql_lexer_next_solid(&lexer);
 	while (span_equal_str(first.text, "(")) /* (SELECT …) UNION … */
-		first = next_token(&lexer);
+		first = sql_lexer_next_solid(&lexer);
 	struct words_seen seen = look_at_words(sql, is_user_function, context);
 	struct statement_shape shape = {.kind = LEDGER_KIND_DDL, .runs_code = seen.user_function};
 	if (first.kind == SQL_TOKEN_END)
 		return (struct statement_shape){.kind = LEDGER_KIND_CONTROL, .is_control = true};
-	if (is_one_of(&first, control))
+	if (sql_token_is_one_of(&first, control))
 		return shape_of_control(&first, &seen);
-	if (is_one_of(&first, queries)) {
+	if (sql_token_is_one_of(&first, queries)) {
 		if (sql_token_is_word(&first, "EXPLAIN") && !seen.analyze)
 			return (struct statement_shape){.kind = LEDGER_KIND_READ, .is_plain_read = true};
 		return shape_of_query(&seen);
 	}
-	if (is_one_of(&first, data)) {
+	if (sql_token_is_one_of(&first, data)) {
 		shape.kind = LEDGER_KIND_DATA;
 	} else if (sql_token_is_word(&first, "COPY")) {
 		shape.kind = seen.from && !seen.to_savepoint ? LEDGER_KIND_DATA : LEDGER_KIND_READ;

@@ -14,24 +14,6 @@
 
 #define WORDS_MAX 12 /* that are looked at from a statement's beginning */
 
-static struct sql_token next_token(struct sql_lexer *lexer)
-{
-	struct sql_token token;
-	do {
-		token = sql_lexer_next(lexer);
-	} while (token.kind == SQL_TOKEN_SPACE || token.kind == SQL_TOKEN_COMMENT);
-	return token;
-}
-
-static bool is_one_of(const struct sql_token *token, const char *const *words)
-{
-	for (; *words; words++) {
-		if (sql_token_is_word(token, *words))
-			return true;
-	}
-	return false;
-}
-
 static bool is_sign(const struct sql_token *token, char sign)
 {
 	return token->kind == SQL_TOKEN_PUNCTUATION && token->text.len == 1 && token->text.p[0] == sign;
@@ -64,7 +46,7 @@ static unsigned look_at_transaction(const struct beginning *b)
 		return WORKFLOW_SQL_TRANSACTION | WORKFLOW_SQL_BEGIN;
 	if (word_at(b, 0, "PREPARE") && word_at(b, 1, "TRANSACTION"))
 		return WORKFLOW_SQL_TRANSACTION;
-	if (!is_one_of(&b->tokens[0], ends) || savepoint)
+	if (!sql_token_is_one_of(&b->tokens[0], ends) || savepoint)
 		return 0;
 	bool chain = has_word(b, "CHAIN") && !has_word(b, "NO"); /* COMMIT AND CHAIN */
 	return WORKFLOW_SQL_TRANSACTION | (chain ? WORKFLOW_SQL_BEGIN : 0U);
@@ -90,7 +72,7 @@ static unsigned look_at_outside(const struct beginning *b)
 		return WORKFLOW_SQL_OUTSIDE | WORKFLOW_SQL_BY_STEPS;
 	if (word_at(b, 0, "ALTER") && word_at(b, 1, "SYSTEM"))
 		return WORKFLOW_SQL_OUTSIDE;
-	if (ddl && is_one_of(&b->tokens[1], clusters))
+	if (ddl && sql_token_is_one_of(&b->tokens[1], clusters))
 		return WORKFLOW_SQL_OUTSIDE | WORKFLOW_SQL_BY_STEPS;
 	if (word_at(b, 0, "REINDEX") && (has_word(b, "DATABASE") || has_word(b, "SYSTEM") || has_word(b, "SCHEMA")))
 		return WORKFLOW_SQL_OUTSIDE | WORKFLOW_SQL_BY_STEPS;
@@ -104,7 +86,7 @@ static bool changes_all_rows(struct span sql)
 	int depth = 0;
 	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
 	for (;;) {
-		struct sql_token token = next_token(&lexer);
+		struct sql_token token = sql_lexer_next_solid(&lexer);
 		if (token.kind == SQL_TOKEN_END)
 			return true;
 		depth += is_sign(&token, '(') - is_sign(&token, ')');
@@ -144,13 +126,13 @@ static unsigned look_at_body(struct span body)
 	unsigned kind = 0;
 	sql_lexer_init(&lexer, SQL_POSTGRESQL, body.p, body.len);
 	for (;;) {
-		struct sql_token token = next_token(&lexer);
+		struct sql_token token = sql_lexer_next_solid(&lexer);
 		if (token.kind == SQL_TOKEN_END)
 			return kind;
-		if (before.kind == SQL_TOKEN_SEMICOLON || is_one_of(&before, openers)) {
-			kind |= is_one_of(&token, data_words) ? WORKFLOW_SQL_DATA : 0U;
-			kind |= is_one_of(&token, ddl_words) ? WORKFLOW_SQL_DDL : 0U;
-			kind |= is_one_of(&token, enders) ? WORKFLOW_SQL_BY_STEPS | WORKFLOW_SQL_OUTSIDE : 0U;
+		if (before.kind == SQL_TOKEN_SEMICOLON || sql_token_is_one_of(&before, openers)) {
+			kind |= sql_token_is_one_of(&token, data_words) ? WORKFLOW_SQL_DATA : 0U;
+			kind |= sql_token_is_one_of(&token, ddl_words) ? WORKFLOW_SQL_DDL : 0U;
+			kind |= sql_token_is_one_of(&token, enders) ? WORKFLOW_SQL_BY_STEPS | WORKFLOW_SQL_OUTSIDE : 0U;
 		}
 		before = token;
 	}
@@ -161,7 +143,7 @@ static unsigned look_at_do(struct span sql)
 	struct sql_lexer lexer;
 	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
 	for (;;) {
-		struct sql_token token = next_token(&lexer);
+		struct sql_token token = sql_lexer_next_solid(&lexer);
 		if (token.kind == SQL_TOKEN_END)
 			return 0;
 		if (token.kind == SQL_TOKEN_STRING && token.text.len > 1)
@@ -185,7 +167,7 @@ static unsigned look_at_kind(const struct beginning *b, enum ledger_kind kind)
 		return WORKFLOW_SQL_DATA;
 	if (kind == LEDGER_KIND_CONTROL)
 		return WORKFLOW_SQL_CONTROL;
-	return kind == LEDGER_KIND_DDL && !is_one_of(&b->tokens[0], upkeep) ? WORKFLOW_SQL_DDL : 0;
+	return kind == LEDGER_KIND_DDL && !sql_token_is_one_of(&b->tokens[0], upkeep) ? WORKFLOW_SQL_DDL : 0;
 }
 
 unsigned workflow_sql_look(struct span sql)
@@ -194,7 +176,7 @@ unsigned workflow_sql_look(struct span sql)
 	struct sql_lexer lexer;
 	sql_lexer_init(&lexer, SQL_POSTGRESQL, sql.p, sql.len);
 	for (size_t i = 0; i < WORDS_MAX; i++)
-		b.tokens[i] = next_token(&lexer);
+		b.tokens[i] = sql_lexer_next_solid(&lexer);
 	struct statement_shape shape = statement_shape_of(sql, is_no_user_function, NULL);
 	unsigned kind =
 		look_at_kind(&b, shape.kind) | look_at_transaction(&b) | look_at_concurrently(&b) | look_at_outside(&b);

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "json_file.h"
+#include "json_reader.h"
 #include "mem.h"
 
 #include <math.h>
@@ -219,166 +220,118 @@ int check_results_save(const struct check_results *results, const char *path, st
 	return rc;
 }
 
-/* Reading: `bad` names the first member that is not what it should be. */
-struct reader {
-	const char *bad;
-};
-
-static void note_bad(struct reader *reader, const char *key)
-{
-	if (!reader->bad)
-		reader->bad = key;
-}
-
-static int get_name(struct reader *reader, const json_t *object, const char *key, const char *const *names)
+static int get_name(struct json_reader *reader, const json_t *object, const char *key, const char *const *names)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 	for (int i = 0; text && names[i]; i++) {
 		if (strcmp(text, names[i]) == 0)
 			return i;
 	}
-	note_bad(reader, key);
+	json_reader_fail(reader, key);
 	return 0;
 }
 
-static char *get_text(struct reader *reader, const json_t *object, const char *key, bool may_be_null)
-{
-	const json_t *value = json_object_get(object, key);
-	if (json_is_string(value))
-		return mem_strdup(json_string_value(value));
-	if (!may_be_null || !json_is_null(value))
-		note_bad(reader, key);
-	return may_be_null ? NULL : mem_strdup("");
-}
-
-static int64_t get_int(struct reader *reader, const json_t *object, const char *key, int64_t min)
-{
-	const json_t *value = json_object_get(object, key);
-	if (!json_is_integer(value) || json_integer_value(value) < min) {
-		note_bad(reader, key);
-		return min;
-	}
-	return json_integer_value(value);
-}
-
-static bool get_bool(struct reader *reader, const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-	if (!json_is_boolean(value))
-		note_bad(reader, key);
-	return json_is_true(value);
-}
-
-static const json_t *get_array(struct reader *reader, const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-	if (!json_is_array(value) || json_array_size(value) > ENTRIES_MAX)
-		note_bad(reader, key);
-	return reader->bad ? NULL : value;
-}
-
-static void read_differences(struct reader *reader, const json_t *root, const char *key, struct check_differences *list)
+static void read_differences(struct json_reader *reader, const json_t *root, const char *key,
+			     struct check_differences *list)
 {
 	const json_t *object = json_object_get(root, key);
-	int64_t total = get_int(reader, object, "total", 0);
-	const json_t *items = get_array(reader, object, "items");
+	int64_t total = json_reader_int(reader, object, "total", 0, INT64_MAX);
+	const json_t *items = json_reader_array(reader, object, "items", ENTRIES_MAX);
 	for (size_t i = 0; !reader->bad && i < json_array_size(items); i++) {
 		const json_t *item = json_array_get(items, i);
 		struct check_difference *difference = check_differences_add(list);
 		if (!difference) {
-			note_bad(reader, key);
+			json_reader_fail(reader, key);
 			return;
 		}
 		difference->change = (enum check_change)get_name(reader, item, "change", change_names);
-		difference->mild = get_bool(reader, item, "mild");
-		difference->kind = get_text(reader, item, "kind", false);
-		difference->object = get_text(reader, item, "object", false);
-		difference->attribute = get_text(reader, item, "attribute", false);
-		difference->before = get_text(reader, item, "before", true);
-		difference->after = get_text(reader, item, "after", true);
+		difference->mild = json_reader_bool(reader, item, "mild");
+		difference->kind = json_reader_string(reader, item, "kind", false);
+		difference->object = json_reader_string(reader, item, "object", false);
+		difference->attribute = json_reader_string(reader, item, "attribute", false);
+		difference->before = json_reader_string(reader, item, "before", true);
+		difference->after = json_reader_string(reader, item, "after", true);
 	}
 	if ((size_t)total < list->count)
-		note_bad(reader, "total");
+		json_reader_fail(reader, "total");
 	list->total = (size_t)total;
 }
 
-static void read_step(struct reader *reader, const json_t *root, const char *key, struct check_step *step)
+static void read_step(struct json_reader *reader, const json_t *root, const char *key, struct check_step *step)
 {
 	const json_t *object = json_object_get(root, key);
 	if (json_is_null(object))
 		return;
-	double seconds = json_number_value(json_object_get(object, "duration_s"));
-	if (!json_is_number(json_object_get(object, "duration_s")) || !(fabs(seconds) < SECONDS_MAX))
-		note_bad(reader, "duration_s");
+	int64_t duration_ns = json_reader_scaled(reader, object, "duration_s", 1e9);
 	step->outcome = (enum ledger_outcome)get_name(reader, object, "outcome", outcome_names);
-	(void)get_array(reader, object, "statements");
+	(void)json_reader_array(reader, object, "statements", ENTRIES_MAX);
 	if (reader->bad)
 		return;
 	step->ran = true;
-	step->duration_ns = llround(seconds * 1e9);
+	step->duration_ns = duration_ns;
 	step->statements = json_incref(json_object_get(object, "statements"));
 }
 
-static void read_classes(struct reader *reader, const json_t *object, struct check_data *data)
+static void read_classes(struct json_reader *reader, const json_t *object, struct check_data *data)
 {
 	json_t *classes = json_object_get(object, "classes");
 	const char *name;
 	json_t *count;
 	if (!json_is_object(classes) || json_object_size(classes) > CHECK_CLASSES_MAX)
-		note_bad(reader, "classes");
+		json_reader_fail(reader, "classes");
 	else
 		json_object_foreach (classes, name, count) {
 			if (!json_is_integer(count) || strlen(name) >= sizeof(data->classes[0].name))
-				note_bad(reader, "classes");
+				json_reader_fail(reader, "classes");
 			check_data_add_class(data, name, json_integer_value(count));
 		}
 }
 
-static void read_data(struct reader *reader, const json_t *object, struct check_results *results)
+static void read_data(struct json_reader *reader, const json_t *object, struct check_results *results)
 {
-	char *relation = get_text(reader, object, "relation", false);
-	char *kind = get_text(reader, object, "kind", false);
+	char *relation = json_reader_string(reader, object, "relation", false);
+	char *kind = json_reader_string(reader, object, "kind", false);
 	struct check_data *data = check_results_add_data(results, CHECK_MIGRATION, relation, NULL, kind);
 	free(relation);
 	free(kind);
 	data->phase = (enum check_phase)get_name(reader, object, "phase", phase_names);
 	data->state = (enum check_state)get_name(reader, object, "state", state_names);
-	data->column = get_text(reader, object, "column", true);
-	data->type_before = get_text(reader, object, "type_before", true);
-	data->type_after = get_text(reader, object, "type_after", true);
-	data->rows_before = get_int(reader, object, "rows_before", -1);
-	data->rows_after = get_int(reader, object, "rows_after", -1);
-	data->columns = get_int(reader, object, "columns", 0);
-	data->changed = get_int(reader, object, "changed", 0);
-	data->lost = get_int(reader, object, "lost", 0);
-	data->reason = get_text(reader, object, "reason", true);
+	data->column = json_reader_string(reader, object, "column", true);
+	data->type_before = json_reader_string(reader, object, "type_before", true);
+	data->type_after = json_reader_string(reader, object, "type_after", true);
+	data->rows_before = json_reader_int(reader, object, "rows_before", -1, INT64_MAX);
+	data->rows_after = json_reader_int(reader, object, "rows_after", -1, INT64_MAX);
+	data->columns = json_reader_int(reader, object, "columns", 0, INT64_MAX);
+	data->changed = json_reader_int(reader, object, "changed", 0, INT64_MAX);
+	data->lost = json_reader_int(reader, object, "lost", 0, INT64_MAX);
+	data->reason = json_reader_string(reader, object, "reason", true);
 	read_classes(reader, object, data);
-	const json_t *writes = get_array(reader, object, "writes");
+	const json_t *writes = json_reader_array(reader, object, "writes", ENTRIES_MAX);
 	for (size_t i = 0; i < 2; i++) {
 		const json_t *one = json_array_get(writes, i);
-		data->writes[i].inserted = get_int(reader, one, "inserted", 0);
-		data->writes[i].updated = get_int(reader, one, "updated", 0);
-		data->writes[i].deleted = get_int(reader, one, "deleted", 0);
+		data->writes[i].inserted = json_reader_int(reader, one, "inserted", 0, INT64_MAX);
+		data->writes[i].updated = json_reader_int(reader, one, "updated", 0, INT64_MAX);
+		data->writes[i].deleted = json_reader_int(reader, one, "deleted", 0, INT64_MAX);
 	}
 }
 
-static void read_all(struct reader *reader, const json_t *root, struct check_results *results)
+static void read_all(struct json_reader *reader, const json_t *root, struct check_results *results)
 {
-	results->with_rollback = get_bool(reader, root, "with_rollback");
-	results->with_data = get_bool(reader, root, "with_data");
+	results->with_rollback = json_reader_bool(reader, root, "with_rollback");
+	results->with_data = json_reader_bool(reader, root, "with_data");
 	read_step(reader, root, "up", &results->up);
 	read_step(reader, root, "down", &results->down);
 	read_step(reader, root, "again", &results->again);
 	read_differences(reader, root, "schema_changes", &results->changes);
 	read_differences(reader, root, "schema_after_rollback", &results->rollback);
 	read_differences(reader, root, "schema_after_repeat", &results->repeat);
-	const json_t *data = get_array(reader, root, "data");
+	const json_t *data = json_reader_array(reader, root, "data", ENTRIES_MAX);
 	for (size_t i = 0; !reader->bad && i < json_array_size(data); i++)
 		read_data(reader, json_array_get(data, i), results);
-	const json_t *skipped = get_array(reader, root, "not_checked");
+	const json_t *skipped = json_reader_array(reader, root, "not_checked", ENTRIES_MAX);
 	for (size_t i = 0; !reader->bad && i < json_array_size(skipped); i++) {
-		char *what = get_text(reader, json_array_get(skipped, i), "what", false);
-		char *why = get_text(reader, json_array_get(skipped, i), "why", false);
+		char *what = json_reader_string(reader, json_array_get(skipped, i), "what", false);
+		char *why = json_reader_string(reader, json_array_get(skipped, i), "why", false);
 		check_results_skip(results, what, why);
 		free(what);
 		free(why);
@@ -393,7 +346,7 @@ int check_results_load(const char *path, struct check_results *results, struct e
 	if (rc < 0)
 		return rc;
 	const char *schema = json_string_value(json_object_get(root, "schema"));
-	struct reader reader = {NULL};
+	struct json_reader reader = {NULL};
 	if (!schema || strcmp(schema, SCHEMA) != 0)
 		rc = error_set(err, ERR_DATA, "%s: holds no results of checks (%s)", path, SCHEMA);
 	else

@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "json_file.h"
+#include "json_reader.h"
 #include "lock_effect.h"
 #include "mem.h"
 
@@ -351,93 +352,42 @@ int ledger_save(const struct ledger *ledger, const char *path, struct error *err
 	return rc;
 }
 
-/* Reading: `bad` names the first member that is not what it should be. */
-struct reader {
-	const char *bad;
-};
-
-static void note_bad(struct reader *reader, const char *key)
-{
-	if (!reader->bad)
-		reader->bad = key;
-}
-
-static int64_t get_scaled(struct reader *reader, const json_t *object, const char *key, double scale)
-{
-	const json_t *value = json_object_get(object, key);
-	double number = json_number_value(value) * scale;
-	if (!json_is_number(value) || !(fabs(number) < SECONDS_AT_MOST * 1e9)) {
-		note_bad(reader, key);
-		return 0;
-	}
-	return llround(number);
-}
-
-static int64_t get_int(struct reader *reader, const json_t *object, const char *key, int64_t min, int64_t max)
-{
-	const json_t *value = json_object_get(object, key);
-	int64_t number = json_integer_value(value);
-	if (!json_is_integer(value) || number < min || number > max) {
-		note_bad(reader, key);
-		return min;
-	}
-	return number;
-}
-
-static int64_t get_known_in(struct reader *reader, const json_t *object, const char *key, int64_t unknown, int64_t min,
-			    int64_t max)
+static int64_t get_known_in(struct json_reader *reader, const json_t *object, const char *key, int64_t unknown,
+			    int64_t min, int64_t max)
 {
 	if (json_is_null(json_object_get(object, key)))
 		return unknown;
-	return get_int(reader, object, key, min, max);
+	return json_reader_int(reader, object, key, min, max);
 }
 
-static int64_t get_known(struct reader *reader, const json_t *object, const char *key, int64_t unknown)
+static int64_t get_known(struct json_reader *reader, const json_t *object, const char *key, int64_t unknown)
 {
 	return get_known_in(reader, object, key, unknown, INT64_MIN, INT64_MAX);
 }
 
-static void get_text(struct reader *reader, const json_t *object, const char *key, char *out, size_t size)
+static void get_text(struct json_reader *reader, const json_t *object, const char *key, char *out, size_t size)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 	if (!text || strlen(text) >= size)
-		note_bad(reader, key);
+		json_reader_fail(reader, key);
 	else
 		(void)snprintf(out, size, "%s", text);
 }
 
-static char *get_string(struct reader *reader, const json_t *object, const char *key, bool may_be_null)
-{
-	const json_t *value = json_object_get(object, key);
-	if (json_is_string(value))
-		return mem_strdup(json_string_value(value));
-	if (!may_be_null || !json_is_null(value))
-		note_bad(reader, key);
-	return NULL;
-}
-
-static const json_t *get_array(struct reader *reader, const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-	if (!json_is_array(value) || json_array_size(value) > STATEMENTS_MAX)
-		note_bad(reader, key);
-	return json_is_array(value) ? value : NULL;
-}
-
-static void read_lock(struct reader *reader, const json_t *object, struct ledger_lock *lock)
+static void read_lock(struct json_reader *reader, const json_t *object, struct ledger_lock *lock)
 {
 	get_text(reader, object, "relation", lock->relation, sizeof(lock->relation));
 	if (json_is_string(json_object_get(object, "index_of")))
 		get_text(reader, object, "index_of", lock->index_of, sizeof(lock->index_of));
 	get_text(reader, object, "mode", lock->mode, sizeof(lock->mode));
-	lock->relation_oid = (uint32_t)get_int(reader, object, "relation_oid", 0, UINT32_MAX);
-	lock->waited_ns = get_scaled(reader, object, "waited_ms", 1e6);
-	lock->acquired_ns = get_scaled(reader, object, "acquired_s", 1e9);
-	lock->released_ns = get_scaled(reader, object, "released_s", 1e9);
+	lock->relation_oid = (uint32_t)json_reader_int(reader, object, "relation_oid", 0, UINT32_MAX);
+	lock->waited_ns = json_reader_scaled(reader, object, "waited_ms", 1e6);
+	lock->acquired_ns = json_reader_scaled(reader, object, "acquired_s", 1e9);
+	lock->released_ns = json_reader_scaled(reader, object, "released_s", 1e9);
 }
 
 /* A name's index in a list; 0, which stands for "unknown", when the member is not there or null. */
-static size_t get_choice(struct reader *reader, const json_t *object, const char *key, const char *const *names,
+static size_t get_choice(struct json_reader *reader, const json_t *object, const char *key, const char *const *names,
 			 size_t count)
 {
 	const json_t *value = json_object_get(object, key);
@@ -448,26 +398,26 @@ static size_t get_choice(struct reader *reader, const json_t *object, const char
 		if (strcmp(name, names[i]) == 0)
 			return i;
 	}
-	note_bad(reader, key);
+	json_reader_fail(reader, key);
 	return 0;
 }
 
-static void read_names(struct reader *reader, const json_t *object, const char *key, struct ledger_names *names)
+static void read_names(struct json_reader *reader, const json_t *object, const char *key, struct ledger_names *names)
 {
 	if (!json_object_get(object, key))
 		return;
-	const json_t *list = get_array(reader, object, key);
+	const json_t *list = json_reader_array(reader, object, key, STATEMENTS_MAX);
 	for (size_t i = 0; !reader->bad && i < json_array_size(list); i++) {
 		const char *name = json_string_value(json_array_get(list, i));
 		if (name)
 			ledger_names_add(names, name);
 		else
-			note_bad(reader, key);
+			json_reader_fail(reader, key);
 	}
 }
 
 /* Members that ledgers did not have from the beginning: each may be missing. */
-static void read_later_members(struct reader *reader, const json_t *object, struct ledger_statement *statement)
+static void read_later_members(struct json_reader *reader, const json_t *object, struct ledger_statement *statement)
 {
 	statement->kind = (enum ledger_kind)get_choice(reader, object, "kind", kind_names, KIND_COUNT);
 	statement->locks_known = (enum ledger_locks_known)get_choice(reader, object, "locks_known", locks_known_names,
@@ -477,75 +427,75 @@ static void read_later_members(struct reader *reader, const json_t *object, stru
 	if (json_object_get(object, "rows_changed"))
 		statement->rows_changed = get_known(reader, object, "rows_changed", -1);
 	if (json_object_get(object, "measuring_ms"))
-		statement->measuring_ns = get_scaled(reader, object, "measuring_ms", 1e6);
+		statement->measuring_ns = json_reader_scaled(reader, object, "measuring_ms", 1e6);
 	statement->runs_code = json_is_true(json_object_get(object, "runs_code"));
 	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
 		read_names(reader, object, names_members[i].key, names_member(statement, i));
 }
 
-static void read_statement(struct reader *reader, const json_t *object, struct ledger_statement *statement)
+static void read_statement(struct json_reader *reader, const json_t *object, struct ledger_statement *statement)
 {
-	statement->file = get_string(reader, object, "file", true);
-	statement->sql = get_string(reader, object, "sql", false);
-	statement->line = (uint32_t)get_int(reader, object, "line", 0, UINT32_MAX);
-	statement->start_ns = get_scaled(reader, object, "start_s", 1e9);
-	statement->end_ns = get_scaled(reader, object, "end_s", 1e9);
-	statement->transaction_end_ns = get_scaled(reader, object, "transaction_end_s", 1e9);
-	statement->backend_pid = (int32_t)get_int(reader, object, "backend_pid", 0, INT32_MAX);
+	statement->file = json_reader_string(reader, object, "file", true);
+	statement->sql = json_reader_string(reader, object, "sql", false);
+	statement->line = (uint32_t)json_reader_int(reader, object, "line", 0, UINT32_MAX);
+	statement->start_ns = json_reader_scaled(reader, object, "start_s", 1e9);
+	statement->end_ns = json_reader_scaled(reader, object, "end_s", 1e9);
+	statement->transaction_end_ns = json_reader_scaled(reader, object, "transaction_end_s", 1e9);
+	statement->backend_pid = (int32_t)json_reader_int(reader, object, "backend_pid", 0, INT32_MAX);
 	statement->rows_scanned = get_known(reader, object, "rows_scanned", -1);
 	statement->wal_bytes = get_known(reader, object, "wal_bytes", -1);
 	statement->size_delta_bytes = get_known(reader, object, "size_delta_bytes", INT64_MIN);
 	get_text(reader, object, "sqlstate", statement->sqlstate, sizeof(statement->sqlstate));
-	statement->message = get_string(reader, object, "message", true);
-	const json_t *locks = get_array(reader, object, "locks");
+	statement->message = json_reader_string(reader, object, "message", true);
+	const json_t *locks = json_reader_array(reader, object, "locks", STATEMENTS_MAX);
 	for (size_t i = 0; !reader->bad && i < json_array_size(locks); i++)
 		read_lock(reader, json_array_get(locks, i), ledger_statement_add_lock(statement));
-	const json_t *rewrites = get_array(reader, object, "rewrite");
+	const json_t *rewrites = json_reader_array(reader, object, "rewrite", STATEMENTS_MAX);
 	for (size_t i = 0; !reader->bad && i < json_array_size(rewrites); i++) {
 		const char *name = json_string_value(json_array_get(rewrites, i));
 		if (name)
 			ledger_statement_add_rewrite(statement, name);
 		else
-			note_bad(reader, "rewrite");
+			json_reader_fail(reader, "rewrite");
 	}
 	read_later_members(reader, object, statement);
 }
 
-static enum ledger_outcome get_outcome(struct reader *reader, const json_t *object)
+static enum ledger_outcome get_outcome(struct json_reader *reader, const json_t *object)
 {
 	const char *name = json_string_value(json_object_get(object, "outcome"));
 	for (size_t i = 0; name && i < OUTCOME_COUNT; i++) {
 		if (strcmp(name, outcome_names[i]) == 0)
 			return (enum ledger_outcome)i;
 	}
-	note_bad(reader, "outcome");
+	json_reader_fail(reader, "outcome");
 	return LEDGER_NONE;
 }
 
 /* Nor have they a rollback. */
-static void read_rollback(struct reader *reader, const json_t *root, struct ledger *ledger)
+static void read_rollback(struct json_reader *reader, const json_t *root, struct ledger *ledger)
 {
 	const json_t *rollback = json_object_get(root, "rollback");
 	if (!rollback || json_is_null(rollback))
 		return;
 	ledger->rollback.outcome = get_outcome(reader, rollback);
-	ledger->rollback.start_ns = get_scaled(reader, rollback, "start_s", 1e9);
-	ledger->rollback.end_ns = get_scaled(reader, rollback, "end_s", 1e9);
-	ledger->rollback.migrated_ns = get_scaled(reader, rollback, "migrated_s", 1e9);
+	ledger->rollback.start_ns = json_reader_scaled(reader, rollback, "start_s", 1e9);
+	ledger->rollback.end_ns = json_reader_scaled(reader, rollback, "end_s", 1e9);
+	ledger->rollback.migrated_ns = json_reader_scaled(reader, rollback, "migrated_s", 1e9);
 }
 
 /* Ledgers of earlier versions have no tool and no problem. */
-static void read_tool(struct reader *reader, const json_t *root, struct ledger *ledger)
+static void read_tool(struct json_reader *reader, const json_t *root, struct ledger *ledger)
 {
 	const json_t *tool = json_object_get(root, "tool");
 	if (json_object_get(root, "problem"))
-		ledger->problem = get_string(reader, root, "problem", true);
+		ledger->problem = json_reader_string(reader, root, "problem", true);
 	if (!tool || json_is_null(tool))
 		return;
-	ledger->tool.name = get_string(reader, tool, "name", false);
+	ledger->tool.name = json_reader_string(reader, tool, "name", false);
 	ledger->tool.exit_status = (int)get_known_in(reader, tool, "exit_status", -1, 0, 255);
 	ledger->tool.signal = (int)get_known_in(reader, tool, "signal", 0, 1, 255);
-	ledger->tool.output_lines = (uint64_t)get_int(reader, tool, "output_lines", 0, INT64_MAX);
+	ledger->tool.output_lines = (uint64_t)json_reader_int(reader, tool, "output_lines", 0, INT64_MAX);
 }
 
 int ledger_load(const char *path, struct ledger *ledger, struct error *err)
@@ -560,14 +510,14 @@ int ledger_load(const char *path, struct ledger *ledger, struct error *err)
 		json_decref(root);
 		return error_set(err, ERR_DATA, "%s: not a migration ledger (%s)", path, SCHEMA);
 	}
-	struct reader reader = {NULL};
+	struct json_reader reader = {NULL};
 	ledger->outcome = get_outcome(&reader, root);
 	read_tool(&reader, root, ledger);
 	read_rollback(&reader, root, ledger);
-	ledger->start_ns = get_scaled(&reader, root, "start_s", 1e9);
-	ledger->end_ns = get_scaled(&reader, root, "end_s", 1e9);
-	ledger->statements_not_run = (size_t)get_int(&reader, root, "statements_not_run", 0, STATEMENTS_MAX);
-	const json_t *list = get_array(&reader, root, "statements");
+	ledger->start_ns = json_reader_scaled(&reader, root, "start_s", 1e9);
+	ledger->end_ns = json_reader_scaled(&reader, root, "end_s", 1e9);
+	ledger->statements_not_run = (size_t)json_reader_int(&reader, root, "statements_not_run", 0, STATEMENTS_MAX);
+	const json_t *list = json_reader_array(&reader, root, "statements", STATEMENTS_MAX);
 	size_t i = 0;
 	for (; !reader.bad && i < json_array_size(list); i++)
 		read_statement(&reader, json_array_get(list, i), ledger_add_statement(ledger));

@@ -2,6 +2,7 @@
 #include "noise_floor.h"
 
 #include "json_file.h"
+#include "json_reader.h"
 #include "mem.h"
 
 #include <inttypes.h>
@@ -63,73 +64,63 @@ int noise_floor_save(const struct noise_floor *floor, const char *path, struct e
 	return rc;
 }
 
-static bool get_count(const json_t *object, const char *key, int64_t max, uint32_t *out)
+static double read_real(struct json_reader *reader, const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
-	int64_t number = json_integer_value(value);
-	*out = (uint32_t)number;
-	return json_is_integer(value) && number >= 0 && number <= max;
+	double number = json_number_value(value);
+	if (json_is_number(value) && isfinite(number) && number >= 0)
+		return number;
+	json_reader_fail(reader, key);
+	return 0;
 }
 
-static bool get_real(const json_t *object, const char *key, double *out)
+static void read_statement(struct json_reader *reader, const json_t *object, struct noise_floor *floor)
 {
-	const json_t *value = json_object_get(object, key);
-	*out = json_number_value(value);
-	return json_is_number(value) && isfinite(*out) && *out >= 0;
-}
-
-static bool read_statement(const json_t *object, struct noise_floor *floor)
-{
-	struct noise_statement s = {0};
-	const char *hash = json_string_value(json_object_get(object, "fingerprint"));
+	char *hash = json_reader_string(reader, object, "fingerprint", false);
 	char *end = NULL;
-	if (!hash || strlen(hash) != 16 || !get_count(object, "runs", RUNS_MAX, &s.runs) ||
-	    !get_real(object, "log_rms", &s.log_rms) || !get_real(object, "log_max", &s.log_max))
-		return false;
-	s.hash = strtoull(hash, &end, 16);
-	if (*end)
-		return false;
+	struct noise_statement s = {.hash = strtoull(hash, &end, 16),
+				    .runs = (uint32_t)json_reader_int(reader, object, "runs", 0, RUNS_MAX),
+				    .log_rms = read_real(reader, object, "log_rms"),
+				    .log_max = read_real(reader, object, "log_max")};
+	if (strlen(hash) != 16 || *end)
+		json_reader_fail(reader, "fingerprint");
+	free(hash);
 	MEM_GROW(floor->statements, floor->count, floor->capacity);
 	floor->statements[floor->count++] = s;
-	return true;
 }
 
-static bool read_document(const json_t *document, struct noise_floor *floor)
+static void read_document(struct json_reader *reader, const json_t *document, struct noise_floor *floor)
 {
-	const char *schema = json_string_value(json_object_get(document, "schema"));
-	const char *workload = json_string_value(json_object_get(document, "workload"));
-	const char *machine = json_string_value(json_object_get(document, "machine"));
-	const json_t *statements = json_object_get(document, "statements");
 	const json_t *outcomes = json_object_get(document, "outcomes");
-	if (!schema || strcmp(schema, SCHEMA) != 0 || !workload || !machine || !json_is_array(statements) ||
-	    json_array_size(statements) > STATEMENTS_MAX || !get_count(document, "runs", RUNS_MAX, &floor->runs))
-		return false;
-	floor->workload = mem_strdup(workload);
-	floor->machine = mem_strdup(machine);
-	for (int i = 0; i < 4; i++) {
-		if (!get_count(outcomes, outcome_names[i], RUNS_MAX, &floor->outcomes[i]))
-			return false;
-	}
-	for (size_t i = 0; i < json_array_size(statements); i++) {
-		if (!read_statement(json_array_get(statements, i), floor))
-			return false;
-	}
+	floor->workload = json_reader_string(reader, document, "workload", false);
+	floor->machine = json_reader_string(reader, document, "machine", false);
+	floor->runs = (uint32_t)json_reader_int(reader, document, "runs", 0, RUNS_MAX);
+	for (int i = 0; i < 4; i++)
+		floor->outcomes[i] = (uint32_t)json_reader_int(reader, outcomes, outcome_names[i], 0, RUNS_MAX);
+	const json_t *statements = json_reader_array(reader, document, "statements", STATEMENTS_MAX);
+	for (size_t i = 0; !reader->bad && i < json_array_size(statements); i++)
+		read_statement(reader, json_array_get(statements, i), floor);
 	if (floor->count)
 		qsort(floor->statements, floor->count, sizeof(*floor->statements), compare_hash);
-	return true;
 }
 
 int noise_floor_load(const char *path, struct noise_floor *floor, struct error *err)
 {
 	json_t *document;
+	struct json_reader reader = {NULL};
 	noise_floor_init(floor);
 	int rc = json_file_load(path, &document, err);
 	if (rc < 0)
 		return rc;
-	if (!read_document(document, floor)) {
+	const char *schema = json_string_value(json_object_get(document, "schema"));
+	if (!schema || strcmp(schema, SCHEMA) != 0)
+		rc = error_set(err, ERR_DATA, "%s: is no noise floor (" SCHEMA ")", path);
+	else
+		read_document(&reader, document, floor);
+	if (reader.bad)
+		rc = error_set(err, ERR_DATA, "%s: \"%s\" is missing or out of range", path, reader.bad);
+	if (rc < 0)
 		noise_floor_release(floor);
-		rc = error_set(err, ERR_DATA, "%s: is no noise floor of the schema " SCHEMA, path);
-	}
 	json_decref(document);
 	return rc;
 }
