@@ -200,7 +200,7 @@ static int set_up(void **state)
 	(void)snprintf(place, sizeof(place), "%s", clone_test_path("clones"));
 	if (mkdir(place, 0755) != 0 || chown(place, pg_server_uid(), pg_server_gid()) != 0)
 		return -1;
-	if (pg_server_start(&server, "wal_level = replica\nmax_wal_senders = 4\n") ||
+	if (pg_server_start(&server, "wal_level = replica\nmax_wal_senders = 20\nwal_keep_size = 256MB\n") ||
 	    pg_server_run(&server, "CREATE TABLE shop AS SELECT x FROM generate_series(1, 100) x"))
 		return -1;
 	const char *as_postgres = geteuid() == 0 ? "setpriv --reuid postgres --regid postgres --clear-groups" : "";

@@ -141,7 +141,7 @@ static void test_commands(void **state)
 {
 	(void)state;
 	char *path = write_file("psql.sql", "BEGIN;\nALTER TABLE big ADD by_psql int;\nCOMMIT;\n"
-					    "CREATE INDEX CONCURRENTLY big_psql ON big (v);\n");
+					    "CREATE INDEX CONCURRENTLY huge_psql ON huge (v);\n");
 	require(TRACE("--", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", path), 0);
 	expect(&shown, "ALTER TABLE big ADD by_psql int");
 	expect(&shown, "ShareUpdateExclusiveLock");
@@ -181,7 +181,8 @@ static int set_up(void **state)
 		return -1;
 	return pg_server_run(&server, "CREATE TABLE rehearse_clone (name text);"
 				      "CREATE TABLE big (id int PRIMARY KEY, v int);"
-				      "INSERT INTO big SELECT i, i FROM generate_series(1, 5000) i");
+				      "INSERT INTO big SELECT i, i FROM generate_series(1, 5000) i;"
+				      "CREATE TABLE huge AS SELECT i AS v FROM generate_series(1, 400000) i");
 }
 
 static int tear_down(void **state)
