@@ -94,13 +94,13 @@ mkdir -p "$logs"
 check "formatting" formatted
 check "scripts and blanks" tidy
 if check "build dev" build dev; then
-	suite dev 'unit|golden|pg|browser' 1
+	suite dev 'unit|golden|pg|browser' "$jobs"
 	for program in build/dev/bin/test_*; do
 		[ -e "tests/unit/$(basename "$program").c" ] && check "valgrind $(basename "$program")" valgrind_one "$program"
 	done
 fi
 if check "build asan" build asan; then
-	suite asan 'unit|golden|pg' "$jobs" # here nothing is measured
+	suite asan 'unit|golden|pg' "$jobs"
 fi
 if compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null; then
 	mapfile -t fuzzers < <(basename -s .c tests/fuzz/fuzz_*.c)
