@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing (Debian packages), builds with warnings as errors, and runs every test: unit, golden and
-# PostgreSQL tests, the reports in a browser, all but these once more under AddressSanitizer and UBSan, the unit tests
+# PostgreSQL tests, the reports in a browser, all but these and the long ones once more under AddressSanitizer and UBSan, the unit tests
 # under valgrind, a short round of each fuzz target, and a look at the formatting. Ends with one line, "N passed, N failed"; the exit
 # code is 0 when nothing failed. Logs are in build/test-logs.
 set -u
@@ -41,11 +41,11 @@ build()
 	cmake --preset "$1" && cmake --build --preset "$1" -j "$jobs" "${@:2}"
 }
 
-# suite PRESET LABELS JOBS: CTest's tests, so many side by side, each counted by itself.
+# suite PRESET LABELS LEFT_OUT: CTest's tests with these labels, but for those with others, each counted by itself.
 suite()
 {
 	local preset=$1 labels=$2 log=$logs/ctest-$1.log ok bad
-	ctest --test-dir "build/$preset" -j "$3" --output-on-failure -L "$labels" -LE slow --no-tests=error </dev/null >"$log" 2>&1
+	ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure -L "$labels" -LE "$3" --no-tests=error </dev/null >"$log" 2>&1
 	local code=$?
 	ok=$(grep -c '^ *[0-9]*/[0-9]* Test .* Passed ' "$log")
 	bad=$(grep -cE '^ *[0-9]+/[0-9]+ Test .*\*\*\*' "$log")
@@ -94,18 +94,18 @@ mkdir -p "$logs"
 check "formatting" formatted
 check "scripts and blanks" tidy
 if check "build dev" build dev; then
-	suite dev 'unit|golden|pg|browser' "$jobs"
+	suite dev 'unit|golden|pg|browser' slow
 	for program in build/dev/bin/test_*; do
 		[ -e "tests/unit/$(basename "$program").c" ] && check "valgrind $(basename "$program")" valgrind_one "$program"
 	done
 fi
 if check "build asan" build asan; then
-	suite asan 'unit|golden|pg' "$jobs"
+	suite asan 'unit|golden|pg' 'slow|long'
 fi
 if compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null; then
 	mapfile -t fuzzers < <(basename -s .c tests/fuzz/fuzz_*.c)
 	if check "build fuzz" build fuzz --target "${fuzzers[@]}"; then
-		suite fuzz fuzz "$jobs"
+		suite fuzz fuzz slow
 	fi
 fi
 say "$passed passed, $failed failed"
