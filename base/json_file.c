@@ -69,3 +69,13 @@ json_t *json_from_bytes(const char *text, size_t len)
 	strbuf_release(&clean);
 	return cleaned;
 }
+
+json_t *json_text(const char *text)
+{
+	return text ? json_from_bytes(text, strlen(text)) : json_null();
+}
+
+void json_put(json_t *object, const char *key, json_t *value)
+{
+	(void)json_object_set_new(object, key, value);
+}

@@ -12,5 +12,9 @@ int json_file_load(const char *path, json_t **out, struct error *err);
 int json_file_save(const char *path, const json_t *document, struct error *err);
 /* Text from a log or a server as a JSON string: bytes that are not UTF-8 become U+FFFD. A new reference. */
 json_t *json_from_bytes(const char *text, size_t len);
+/* The same of a whole string; null for NULL. */
+json_t *json_text(const char *text);
+/* Puts a member into an object, and takes the reference. */
+void json_put(json_t *object, const char *key, json_t *value);
 
 #endif

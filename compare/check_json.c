@@ -9,16 +9,6 @@
 #define DIFFERENCES_MAX 300
 #define UNTESTED_MAX	200
 
-static void set(json_t *object, const char *key, json_t *value)
-{
-	(void)json_object_set_new(object, key, value);
-}
-
-static json_t *text_json(const char *text)
-{
-	return text ? json_from_bytes(text, strlen(text)) : json_null();
-}
-
 static json_t *count_json(int64_t count)
 {
 	return count < 0 ? json_null() : json_integer(count);
@@ -37,26 +27,26 @@ static json_t *data_json(const struct check_data *data, const char *result)
 	json_t *classes = json_object();
 	char name[40];
 	(void)snprintf(name, sizeof(name), "data.%s", check_phase_name(data->phase));
-	set(object, "name", json_string(name));
-	set(object, "relation", text_json(data->relation));
-	set(object, "column", text_json(data->column));
-	set(object, "kind", text_json(data->kind));
-	set(object, "baseline", count_json(data->rows_before));
-	set(object, "migrating", count_json(data->rows_after));
-	set(object, "type_before", text_json(data->type_before));
-	set(object, "type_after", text_json(data->type_after));
-	set(object, "changed", json_integer(data->changed));
-	set(object, "lost", json_integer(data->lost));
+	json_put(object, "name", json_string(name));
+	json_put(object, "relation", json_text(data->relation));
+	json_put(object, "column", json_text(data->column));
+	json_put(object, "kind", json_text(data->kind));
+	json_put(object, "baseline", count_json(data->rows_before));
+	json_put(object, "migrating", count_json(data->rows_after));
+	json_put(object, "type_before", json_text(data->type_before));
+	json_put(object, "type_after", json_text(data->type_after));
+	json_put(object, "changed", json_integer(data->changed));
+	json_put(object, "lost", json_integer(data->lost));
 	for (size_t i = 0; i < data->class_count; i++)
-		set(classes, data->classes[i].name, json_integer(data->classes[i].count));
-	set(object, "classes", classes);
+		json_put(classes, data->classes[i].name, json_integer(data->classes[i].count));
+	json_put(object, "classes", classes);
 	if (!data->column && strcmp(data->kind, "sequence") != 0) {
-		set(object, "columns", json_integer(data->columns));
-		set(object, "written_baseline", writes_json(&data->writes[0]));
-		set(object, "written_migrating", writes_json(&data->writes[1]));
+		json_put(object, "columns", json_integer(data->columns));
+		json_put(object, "written_baseline", writes_json(&data->writes[0]));
+		json_put(object, "written_migrating", writes_json(&data->writes[1]));
 	}
-	set(object, "result", json_string(result));
-	set(object, "reason", text_json(data->reason));
+	json_put(object, "result", json_string(result));
+	json_put(object, "reason", json_text(data->reason));
 	return object;
 }
 
@@ -101,8 +91,8 @@ static json_t *differences_json(const struct check_differences *list)
 	json_t *items = json_array();
 	for (size_t i = 0; i < list->count && i < DIFFERENCES_MAX; i++)
 		(void)json_array_append_new(items, check_difference_to_json(&list->items[i]));
-	set(object, "total", json_integer((json_int_t)list->total));
-	set(object, "items", items);
+	json_put(object, "total", json_integer((json_int_t)list->total));
+	json_put(object, "items", items);
 	return object;
 }
 
@@ -112,9 +102,9 @@ static json_t *step_json(const struct check_step *step)
 	if (!step->ran)
 		return json_null();
 	json_t *object = json_object();
-	set(object, "outcome", json_string(outcomes[step->outcome]));
-	set(object, "duration_s", json_real(ns_to_s(step->duration_ns)));
-	set(object, "statements", step->statements ? json_incref(step->statements) : json_array());
+	json_put(object, "outcome", json_string(outcomes[step->outcome]));
+	json_put(object, "duration_s", json_real(ns_to_s(step->duration_ns)));
+	json_put(object, "statements", step->statements ? json_incref(step->statements) : json_array());
 	return object;
 }
 
@@ -124,11 +114,11 @@ json_t *check_judge_rollback_json(const struct check_judge *judge)
 	if (!judge->there || !r->with_rollback)
 		return json_null();
 	json_t *object = json_object();
-	set(object, "up", step_json(&r->up));
-	set(object, "down", step_json(&r->down));
-	set(object, "again", step_json(&r->again));
-	set(object, "schema", differences_json(&r->rollback));
-	set(object, "repeat", differences_json(&r->repeat));
+	json_put(object, "up", step_json(&r->up));
+	json_put(object, "down", step_json(&r->down));
+	json_put(object, "again", step_json(&r->again));
+	json_put(object, "schema", differences_json(&r->rollback));
+	json_put(object, "repeat", differences_json(&r->repeat));
 	return object;
 }
 
@@ -140,8 +130,8 @@ json_t *check_judge_schema_json(const struct check_judge *judge)
 static void add_untested(json_t *list, const char *what, const char *why)
 {
 	json_t *object = json_object();
-	set(object, "what", text_json(what));
-	set(object, "why", text_json(why));
+	json_put(object, "what", json_text(what));
+	json_put(object, "why", json_text(why));
 	(void)json_array_append_new(list, object);
 }
 

@@ -11,16 +11,6 @@
 #define KEYS_SHOWN     30
 #define GAPS_SHOWN     50
 
-static void set(json_t *object, const char *key, json_t *value)
-{
-	(void)json_object_set_new(object, key, value);
-}
-
-static json_t *text_json(const char *text)
-{
-	return json_from_bytes(text, strlen(text));
-}
-
 /* Four digits are what a sampled figure is worth. */
 static json_t *number(double value)
 {
@@ -43,10 +33,10 @@ static json_t *stat_json(const struct health_stat *stat, bool with_total)
 	if (stat->n == 0)
 		return json_null();
 	json_t *object = json_object();
-	set(object, "mean", number(stat->mean));
-	set(object, "max", number(stat->max));
+	json_put(object, "mean", number(stat->mean));
+	json_put(object, "max", number(stat->max));
 	if (with_total)
-		set(object, "total", number(stat->total));
+		json_put(object, "total", number(stat->total));
 	return object;
 }
 
@@ -54,7 +44,7 @@ static json_t *windows_json(const struct health_stat of[WINDOW_COUNT], bool with
 {
 	json_t *object = json_object();
 	for (int w = WINDOW_BEFORE; w < WINDOW_COUNT; w++)
-		set(object, window_kind_name(w), stat_json(&of[w], with_total));
+		json_put(object, window_kind_name(w), stat_json(&of[w], with_total));
 	return object;
 }
 
@@ -97,20 +87,20 @@ static json_t *figures_json(const struct health_judge *judge)
 		json_t *object = json_object();
 		json_t *timeline = json_object();
 		bool any = false;
-		set(object, "name", json_string(figure->name));
-		set(object, "title", json_string(figure->title));
-		set(object, "unit", json_string(figure->unit));
-		set(object, "machine", json_boolean(figure->machine));
+		json_put(object, "name", json_string(figure->name));
+		json_put(object, "title", json_string(figure->title));
+		json_put(object, "unit", json_string(figure->unit));
+		json_put(object, "machine", json_boolean(figure->machine));
 		for (int lane = 0; lane < JUDGE_LANES; lane++) {
 			const struct health_lane *of = &judge->lanes[lane];
 			bool known = is_known(of->of[f]);
 			any |= known;
-			set(object, judge_lane_name(lane),
-			    known ? windows_json(of->of[f], is_rate(figure)) : json_null());
+			json_put(object, judge_lane_name(lane),
+				 known ? windows_json(of->of[f], is_rate(figure)) : json_null());
 			if (known)
-				set(timeline, judge_lane_name(lane), bins_json(judge, of->bins[f]));
+				json_put(timeline, judge_lane_name(lane), bins_json(judge, of->bins[f]));
 		}
-		set(object, "timeline", timeline);
+		json_put(object, "timeline", timeline);
 		if (any)
 			(void)json_array_append_new(list, object);
 		else
@@ -125,16 +115,16 @@ static json_t *waits_json(const struct health_judge *judge)
 	for (size_t i = 0; i < judge->wait_count && i < WAITS_MAX; i++) {
 		const struct health_wait *wait = &judge->waits[i];
 		json_t *object = json_object();
-		set(object, "event", text_json(wait->event));
+		json_put(object, "event", json_text(wait->event));
 		for (int lane = 0; lane < JUDGE_LANES; lane++) {
 			json_t *means = json_object();
 			for (int w = WINDOW_BEFORE; w < WINDOW_COUNT; w++)
-				set(means, window_kind_name(w),
-				    judge->lanes[lane].samples[w] ? number(wait->of[lane][w].mean) : json_null());
-			set(object, judge_lane_name(lane), means);
+				json_put(means, window_kind_name(w),
+					 judge->lanes[lane].samples[w] ? number(wait->of[lane][w].mean) : json_null());
+			json_put(object, judge_lane_name(lane), means);
 		}
-		set(object, "growth", number(wait->growth));
-		set(object, "grew", json_boolean(wait->grew));
+		json_put(object, "growth", number(wait->growth));
+		json_put(object, "grew", json_boolean(wait->grew));
 		(void)json_array_append_new(list, object);
 	}
 	return list;
@@ -149,13 +139,13 @@ static json_t *noise_json(const struct health_judge *judge)
 		if (!event->one_sided)
 			continue;
 		json_t *object = json_object();
-		set(object, "kind", json_string(health_activity_name(a->kind)));
-		set(object, "lane", json_string(judge_lane_name(event->lane)));
-		set(object, "relation", text_json(a->relation));
-		set(object, "what", text_json(a->command));
-		set(object, "start_s", seconds(a->start_ns));
-		set(object, "end_s", seconds(a->end_ns));
-		set(object, "cause", json_string(noise_cause_name(event->cause)));
+		json_put(object, "kind", json_string(health_activity_name(a->kind)));
+		json_put(object, "lane", json_string(judge_lane_name(event->lane)));
+		json_put(object, "relation", json_text(a->relation));
+		json_put(object, "what", json_text(a->command));
+		json_put(object, "start_s", seconds(a->start_ns));
+		json_put(object, "end_s", seconds(a->end_ns));
+		json_put(object, "cause", json_string(noise_cause_name(event->cause)));
 		(void)json_array_append_new(list, object);
 	}
 	return list;
@@ -167,11 +157,11 @@ static json_t *phases_json(const struct health_activity *activity)
 	for (size_t i = 0; i < activity->phase_count; i++) {
 		const struct health_phase *phase = &activity->phases[i];
 		json_t *object = json_object();
-		set(object, "phase", text_json(phase->name));
-		set(object, "start_s", seconds(phase->start_ns));
-		set(object, "end_s", seconds(phase->end_ns));
-		set(object, "done", phase->done >= 0 ? json_integer(phase->done) : json_null());
-		set(object, "total", phase->total > 0 ? json_integer(phase->total) : json_null());
+		json_put(object, "phase", json_text(phase->name));
+		json_put(object, "start_s", seconds(phase->start_ns));
+		json_put(object, "end_s", seconds(phase->end_ns));
+		json_put(object, "done", phase->done >= 0 ? json_integer(phase->done) : json_null());
+		json_put(object, "total", phase->total > 0 ? json_integer(phase->total) : json_null());
 		(void)json_array_append_new(list, object);
 	}
 	return list;
@@ -189,15 +179,15 @@ static json_t *progress_json(const struct health_judge *judge, size_t *total)
 			if (noise_is_background(a->kind) || ++*total > ACTIVITIES_MAX)
 				continue;
 			json_t *object = json_object();
-			set(object, "kind", json_string(health_activity_name(a->kind)));
-			set(object, "lane", json_string(judge_lane_name(lane)));
-			set(object, "what", text_json(a->command));
-			set(object, "relation", text_json(a->relation));
-			set(object, "index", text_json(a->index));
-			set(object, "start_s", seconds(a->start_ns));
-			set(object, "end_s", seconds(a->end_ns));
-			set(object, "under_way_at_the_end", json_boolean(a->open));
-			set(object, "phases", phases_json(a));
+			json_put(object, "kind", json_string(health_activity_name(a->kind)));
+			json_put(object, "lane", json_string(judge_lane_name(lane)));
+			json_put(object, "what", json_text(a->command));
+			json_put(object, "relation", json_text(a->relation));
+			json_put(object, "index", json_text(a->index));
+			json_put(object, "start_s", seconds(a->start_ns));
+			json_put(object, "end_s", seconds(a->end_ns));
+			json_put(object, "under_way_at_the_end", json_boolean(a->open));
+			json_put(object, "phases", phases_json(a));
 			(void)json_array_append_new(list, object);
 		}
 	}
@@ -215,9 +205,9 @@ static json_t *keys_json(const struct health_judge *judge, const char *series, c
 			if (strcmp(of->keys[i].id.name, series) != 0)
 				continue;
 			json_t *object = json_object();
-			set(object, label, text_json(of->keys[i].id.key));
-			set(object, "lane", json_string(judge_lane_name(lane)));
-			set(object, "max", windows_json(of->keys[i].of, false));
+			json_put(object, label, json_text(of->keys[i].id.key));
+			json_put(object, "lane", json_string(judge_lane_name(lane)));
+			json_put(object, "max", windows_json(of->keys[i].of, false));
 			(void)json_array_append_new(list, object);
 			shown++;
 		}
@@ -230,8 +220,8 @@ static json_t *gaps_json(const struct health_log *log)
 	json_t *list = json_array();
 	for (size_t i = 0; i < log->gap_count && i < GAPS_SHOWN; i++) {
 		json_t *object = json_object();
-		set(object, "start_s", seconds(log->gaps[i].start_ns));
-		set(object, "end_s", seconds(log->gaps[i].end_ns));
+		json_put(object, "start_s", seconds(log->gaps[i].start_ns));
+		json_put(object, "end_s", seconds(log->gaps[i].end_ns));
 		(void)json_array_append_new(list, object);
 	}
 	return list;
@@ -242,9 +232,9 @@ static json_t *unknown_json(const struct health_log *log)
 	json_t *list = json_array();
 	for (size_t i = 0; i < log->note_count; i++) {
 		json_t *object = json_object();
-		set(object, "what", text_json(log->notes[i].group));
-		set(object, "reason", text_json(log->notes[i].reason));
-		set(object, "samples", json_integer((json_int_t)log->notes[i].samples));
+		json_put(object, "what", json_text(log->notes[i].group));
+		json_put(object, "reason", json_text(log->notes[i].reason));
+		json_put(object, "samples", json_integer((json_int_t)log->notes[i].samples));
 		(void)json_array_append_new(list, object);
 	}
 	return list;
@@ -253,22 +243,22 @@ static json_t *unknown_json(const struct health_log *log)
 static json_t *lane_json(const struct health_lane *lane)
 {
 	json_t *object = json_object();
-	set(object, "known", json_boolean(lane->log != NULL));
-	set(object, "reason", lane->log ? json_null() : text_json(lane->reason));
+	json_put(object, "known", json_boolean(lane->log != NULL));
+	json_put(object, "reason", lane->log ? json_null() : json_text(lane->reason));
 	if (!lane->log)
 		return object;
-	set(object, "interval_s", number(ns_to_s(lane->log->interval_ns)));
-	set(object, "samples", json_integer((json_int_t)lane->log->samples));
-	set(object, "gaps", gaps_json(lane->log));
-	set(object, "gaps_total", json_integer((json_int_t)lane->log->gap_count));
-	set(object, "unknown", unknown_json(lane->log));
-	set(object, "activities_lost", json_integer((json_int_t)lane->log->activities_lost));
-	set(object, "series_lost", json_integer((json_int_t)lane->log->series_lost));
-	set(object, "sample_ms", number(lane->sample_cost.mean));
-	set(object, "sample_max_ms", number(lane->sample_cost.max));
-	set(object, "own_cpu_share", lane->own_cpu_share < 0 ? json_null() : number(lane->own_cpu_share));
-	set(object, "own_server_cpu_share",
-	    lane->own_server_cpu_share < 0 ? json_null() : number(lane->own_server_cpu_share));
+	json_put(object, "interval_s", number(ns_to_s(lane->log->interval_ns)));
+	json_put(object, "samples", json_integer((json_int_t)lane->log->samples));
+	json_put(object, "gaps", gaps_json(lane->log));
+	json_put(object, "gaps_total", json_integer((json_int_t)lane->log->gap_count));
+	json_put(object, "unknown", unknown_json(lane->log));
+	json_put(object, "activities_lost", json_integer((json_int_t)lane->log->activities_lost));
+	json_put(object, "series_lost", json_integer((json_int_t)lane->log->series_lost));
+	json_put(object, "sample_ms", number(lane->sample_cost.mean));
+	json_put(object, "sample_max_ms", number(lane->sample_cost.max));
+	json_put(object, "own_cpu_share", lane->own_cpu_share < 0 ? json_null() : number(lane->own_cpu_share));
+	json_put(object, "own_server_cpu_share",
+		 lane->own_server_cpu_share < 0 ? json_null() : number(lane->own_server_cpu_share));
 	return object;
 }
 
@@ -280,19 +270,19 @@ json_t *health_judge_to_json(const struct health_judge *judge)
 	json_t *object = json_object();
 	json_t *lanes = json_object();
 	for (int lane = 0; lane < JUDGE_LANES; lane++)
-		set(lanes, judge_lane_name(lane), lane_json(&judge->lanes[lane]));
-	set(object, "lanes", lanes);
-	set(object, "bin_s", number(ns_to_s(judge->bin_ns)));
-	set(object, "bins", json_integer((json_int_t)bin_count(judge)));
-	set(object, "figures", figures_json(judge));
-	set(object, "waits", waits_json(judge));
-	set(object, "waits_total", json_integer((json_int_t)judge->wait_count));
-	set(object, "noise", noise_json(judge));
-	set(object, "noise_total", json_integer((json_int_t)judge->noise.one_sided));
-	set(object, "background_total", json_integer((json_int_t)judge->noise.count));
-	set(object, "progress", progress_json(judge, &builds));
-	set(object, "progress_total", json_integer((json_int_t)builds));
-	set(object, "tables", keys_json(judge, "table.dead", "relation"));
-	set(object, "slots", keys_json(judge, "slot.retained_bytes", "slot"));
+		json_put(lanes, judge_lane_name(lane), lane_json(&judge->lanes[lane]));
+	json_put(object, "lanes", lanes);
+	json_put(object, "bin_s", number(ns_to_s(judge->bin_ns)));
+	json_put(object, "bins", json_integer((json_int_t)bin_count(judge)));
+	json_put(object, "figures", figures_json(judge));
+	json_put(object, "waits", waits_json(judge));
+	json_put(object, "waits_total", json_integer((json_int_t)judge->wait_count));
+	json_put(object, "noise", noise_json(judge));
+	json_put(object, "noise_total", json_integer((json_int_t)judge->noise.one_sided));
+	json_put(object, "background_total", json_integer((json_int_t)judge->noise.count));
+	json_put(object, "progress", progress_json(judge, &builds));
+	json_put(object, "progress_total", json_integer((json_int_t)builds));
+	json_put(object, "tables", keys_json(judge, "table.dead", "relation"));
+	json_put(object, "slots", keys_json(judge, "slot.retained_bytes", "slot"));
 	return object;
 }

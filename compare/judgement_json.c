@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "json_file.h"
 #include "judgement.h"
+#include "lock_effect.h"
 #include "mem.h"
 #include "sqlstate.h"
 
@@ -15,16 +16,6 @@
 #define EXPOSURES_MAX 200
 #define TABLES_MAX    200
 #define CLIENTS_MAX   100
-
-static void set(json_t *object, const char *key, json_t *value)
-{
-	(void)json_object_set_new(object, key, value);
-}
-
-static json_t *text_json(const char *text)
-{
-	return json_from_bytes(text, strlen(text));
-}
 
 /* Six digits: more would claim what no clock measured, and fill the file. */
 static json_t *number(double value)
@@ -59,7 +50,7 @@ static json_t *sql_json(const struct judgement *j, uint32_t fingerprint)
 {
 	if (fingerprint >= item_index_fingerprint_count(j->data.items))
 		return json_null();
-	return text_json(judgement_fingerprint_text(j, fingerprint));
+	return json_text(judgement_fingerprint_text(j, fingerprint));
 }
 
 static json_t *rules_json(const struct judgement *j)
@@ -71,17 +62,17 @@ static json_t *rules_json(const struct judgement *j)
 		strbuf_init(&levels, 200);
 		threshold_format(r->rule, &levels);
 		json_t *object = json_object();
-		set(object, "name", json_string(r->rule->name));
-		set(object, "entity", text_json(r->entity));
-		set(object, "value", number(r->value));
-		set(object, "unit",
-		    json_string(r->rule->unit == THRESHOLD_SECONDS ? "s"
-				: r->rule->unit == THRESHOLD_RATIO ? "ratio"
-				: r->rule->unit == THRESHOLD_BYTES ? "bytes"
-								   : "count"));
-		set(object, "threshold", json_string(levels.data));
-		set(object, "result", json_string(threshold_result_name(r->result)));
-		set(object, "finding", r->sentence ? text_json(r->sentence) : json_null());
+		json_put(object, "name", json_string(r->rule->name));
+		json_put(object, "entity", json_text(r->entity));
+		json_put(object, "value", number(r->value));
+		json_put(object, "unit",
+			 json_string(r->rule->unit == THRESHOLD_SECONDS ? "s"
+				     : r->rule->unit == THRESHOLD_RATIO ? "ratio"
+				     : r->rule->unit == THRESHOLD_BYTES ? "bytes"
+									: "count"));
+		json_put(object, "threshold", json_string(levels.data));
+		json_put(object, "result", json_string(threshold_result_name(r->result)));
+		json_put(object, "finding", r->sentence ? json_text(r->sentence) : json_null());
 		(void)json_array_append_new(list, object);
 		strbuf_release(&levels);
 	}
@@ -92,27 +83,27 @@ static json_t *fidelity_json(const struct judgement *j)
 {
 	const struct fidelity *f = &j->fidelity;
 	json_t *object = json_object();
-	set(object, "grade", json_string(fidelity_grade_name(f->grade)));
-	set(object, "reason", *f->reason ? text_json(f->reason) : json_null());
+	json_put(object, "grade", json_string(fidelity_grade_name(f->grade)));
+	json_put(object, "reason", *f->reason ? json_text(f->reason) : json_null());
 	json_t *figures = json_array();
 	for (int i = 0; i < FIDELITY_FIGURES; i++) {
 		json_t *figure = json_object();
-		set(figure, "name", json_string(f->figures[i].name));
-		set(figure, "value", number(f->figures[i].value));
-		set(figure, "grade_a", number(f->figures[i].grade_a));
-		set(figure, "unfit", number(f->figures[i].unfit));
-		set(figure, "grade", json_string(fidelity_grade_name(f->figures[i].grade)));
+		json_put(figure, "name", json_string(f->figures[i].name));
+		json_put(figure, "value", number(f->figures[i].value));
+		json_put(figure, "grade_a", number(f->figures[i].grade_a));
+		json_put(figure, "unfit", number(f->figures[i].unfit));
+		json_put(figure, "grade", json_string(fidelity_grade_name(f->figures[i].grade)));
 		(void)json_array_append_new(figures, figure);
 	}
-	set(object, "figures", figures);
+	json_put(object, "figures", figures);
 	uint64_t saturated;
 	uint64_t blocks;
 	latency_judge_saturation(j->latency, &saturated, &blocks);
-	set(object, "items", json_integer((json_int_t)f->items));
-	set(object, "statements", json_integer((json_int_t)f->statements));
-	set(object, "blocks", json_integer((json_int_t)blocks));
-	set(object, "saturated_blocks", json_integer((json_int_t)saturated));
-	set(object, "tainted_sessions", json_integer((json_int_t)error_judge_tainted_sessions(j->errors)));
+	json_put(object, "items", json_integer((json_int_t)f->items));
+	json_put(object, "statements", json_integer((json_int_t)f->statements));
+	json_put(object, "blocks", json_integer((json_int_t)blocks));
+	json_put(object, "saturated_blocks", json_integer((json_int_t)saturated));
+	json_put(object, "tainted_sessions", json_integer((json_int_t)error_judge_tainted_sessions(j->errors)));
 	return object;
 }
 
@@ -139,12 +130,12 @@ static json_t *calibration_json(const struct judgement *j)
 	if (noise->runs == 0)
 		return json_null();
 	json_t *object = json_object();
-	set(object, "workload", text_json(noise->workload));
-	set(object, "machine", text_json(noise->machine));
-	set(object, "runs", json_integer(noise->runs));
+	json_put(object, "workload", json_text(noise->workload));
+	json_put(object, "machine", json_text(noise->machine));
+	json_put(object, "runs", json_integer(noise->runs));
 	for (int i = 0; i < 4; i++)
-		set(object, verdict_outcome_name((enum verdict_outcome)i), json_integer(noise->outcomes[i]));
-	set(object, "statements", json_integer((json_int_t)noise->count));
+		json_put(object, verdict_outcome_name((enum verdict_outcome)i), json_integer(noise->outcomes[i]));
+	json_put(object, "statements", json_integer((json_int_t)noise->count));
 	return object;
 }
 
@@ -174,20 +165,21 @@ static json_t *noise_json(const struct judgement *j)
 	const struct latency_query *before = latency_judge_before(j->latency);
 	double slow = slow_judge_noise_floor(j->slow);
 	json_t *object = json_object();
-	set(object, "lanes_differ_before", json_boolean(before != NULL));
-	set(object, "slow_query_seconds", slow < 0 ? json_null() : number(slow));
-	set(object, "rows_compared", json_integer((json_int_t)rows->pairs));
-	set(object, "rows_differing", json_integer((json_int_t)rows->mismatches));
-	set(object, "rows_differing_before", json_integer((json_int_t)rows->before));
+	json_put(object, "lanes_differ_before", json_boolean(before != NULL));
+	json_put(object, "slow_query_seconds", slow < 0 ? json_null() : number(slow));
+	json_put(object, "rows_compared", json_integer((json_int_t)rows->pairs));
+	json_put(object, "rows_differing", json_integer((json_int_t)rows->mismatches));
+	json_put(object, "rows_differing_before", json_integer((json_int_t)rows->before));
 	for (int lane = 0; lane < JUDGE_LANES; lane++) {
 		const struct stall_control *control = stall_judge_other_waits(j->stalls, lane);
 		json_t *waits = json_object();
-		set(waits, "waits", json_integer((json_int_t)control->waits));
-		set(waits, "longest_ms", millis(control->longest_ns));
-		set(object, lane == JUDGE_BASELINE ? "lock_waits_baseline" : "lock_waits_not_of_the_migration", waits);
+		json_put(waits, "waits", json_integer((json_int_t)control->waits));
+		json_put(waits, "longest_ms", millis(control->longest_ns));
+		json_put(object, lane == JUDGE_BASELINE ? "lock_waits_baseline" : "lock_waits_not_of_the_migration",
+			 waits);
 	}
-	set(object, "calibration", calibration_json(j));
-	set(object, "alarm_rate_note", alarm_note(j));
+	json_put(object, "calibration", calibration_json(j));
+	json_put(object, "alarm_rate_note", alarm_note(j));
 	return object;
 }
 
@@ -199,11 +191,11 @@ static json_t *windows_json(const struct judgement *j)
 		if (w->end_ns <= w->start_ns)
 			continue;
 		json_t *object = json_object();
-		set(object, "name", json_string(window_kind_name(kind)));
-		set(object, "start_s", seconds(w->start_ns));
-		set(object, "end_s", seconds(w->end_ns));
-		set(object, "block_s", seconds(w->block_ns));
-		set(object, "blocks", json_integer(w->blocks));
+		json_put(object, "name", json_string(window_kind_name(kind)));
+		json_put(object, "start_s", seconds(w->start_ns));
+		json_put(object, "end_s", seconds(w->end_ns));
+		json_put(object, "block_s", seconds(w->block_ns));
+		json_put(object, "blocks", json_integer(w->blocks));
 		(void)json_array_append_new(list, object);
 	}
 	return list;
@@ -212,8 +204,8 @@ static json_t *windows_json(const struct judgement *j)
 static json_t *link_json(const char *role, const char *who)
 {
 	json_t *object = json_object();
-	set(object, "role", json_string(role));
-	set(object, "who", json_string(who));
+	json_put(object, "role", json_string(role));
+	json_put(object, "who", json_string(who));
 	return object;
 }
 
@@ -223,27 +215,28 @@ static json_t *chain_json(const struct judgement *j, const struct stall *s)
 	json_t *list = json_array();
 	if (s->root.found) {
 		json_t *root = link_json("root", s->root.session == STALL_NO_SESSION ? "another backend" : "session");
-		set(root, "pid", json_integer(s->root.pid));
-		set(root, "session", s->root.session == STALL_NO_SESSION ? json_null() : json_integer(s->root.session));
+		json_put(root, "pid", json_integer(s->root.pid));
+		json_put(root, "session",
+			 s->root.session == STALL_NO_SESSION ? json_null() : json_integer(s->root.session));
 		if (s->root.session != STALL_NO_SESSION) {
 			const struct item_session *session = item_index_session(j->data.items, s->root.session);
-			set(root, "application", text_json(session->application ? session->application : ""));
-			set(root, "user", text_json(session->user ? session->user : ""));
+			json_put(root, "application", json_text(session->application ? session->application : ""));
+			json_put(root, "user", json_text(session->user ? session->user : ""));
 		}
-		set(root, "fingerprint", hash_json(j, s->root.fingerprint));
-		set(root, "sql", sql_json(j, s->root.fingerprint));
-		set(root, "idle_in_transaction", json_boolean(s->root.idle));
-		set(root, "held_up_ms", millis(s->root.waited_ns));
+		json_put(root, "fingerprint", hash_json(j, s->root.fingerprint));
+		json_put(root, "sql", sql_json(j, s->root.fingerprint));
+		json_put(root, "idle_in_transaction", json_boolean(s->root.idle));
+		json_put(root, "held_up_ms", millis(s->root.waited_ns));
 		(void)json_array_append_new(list, root);
 	}
 	json_t *migration = link_json(s->root.found ? "amplifier" : "root", "migration");
 	if (s->statement < j->data.ledger.statement_count) {
 		const struct ledger_statement *statement = &j->data.ledger.statements[s->statement];
-		set(migration, "pid", json_integer(statement->backend_pid));
-		set(migration, "statement", json_integer((json_int_t)s->statement));
-		set(migration, "sql", statement->sql ? text_json(statement->sql) : json_null());
+		json_put(migration, "pid", json_integer(statement->backend_pid));
+		json_put(migration, "statement", json_integer((json_int_t)s->statement));
+		json_put(migration, "sql", statement->sql ? json_text(statement->sql) : json_null());
 	}
-	set(migration, "mode", json_string(s->mode));
+	json_put(migration, "mode", json_string(s->mode));
 	(void)json_array_append_new(list, migration);
 	return list;
 }
@@ -260,20 +253,20 @@ static json_t *stall_json(const struct judgement *j, const struct stall *s)
 		(void)json_array_append_new(channels, json_string("server_log"));
 	if (s->victims)
 		(void)json_array_append_new(channels, json_string("victims"));
-	set(object, "relation", text_json(s->relation));
-	set(object, "mode", json_string(s->mode));
-	set(object, "blocks", json_string(stall_mode_blocks(s->mode)));
-	set(object, "start_s", seconds(s->start_ns));
-	set(object, "duration_ms", millis(s->end_ns - s->start_ns));
-	set(object, "longest_wait_ms", millis(s->longest_wait_ns));
-	set(object, "exact_end", json_boolean(s->exact_end));
-	set(object, "waits", json_integer((json_int_t)s->waits));
-	set(object, "victims", json_integer((json_int_t)s->victims));
-	set(object, "timed_out", json_integer((json_int_t)s->timed_out));
-	set(object, "blocked_query_s", number(s->blocked_query_s));
-	set(object, "confirmed", json_boolean(json_array_size(channels) >= 2));
-	set(object, "chain", chain_json(j, s));
-	set(object, "channels", channels);
+	json_put(object, "relation", json_text(s->relation));
+	json_put(object, "mode", json_string(s->mode));
+	json_put(object, "blocks", json_string(stall_mode_blocks(s->mode)));
+	json_put(object, "start_s", seconds(s->start_ns));
+	json_put(object, "duration_ms", millis(s->end_ns - s->start_ns));
+	json_put(object, "longest_wait_ms", millis(s->longest_wait_ns));
+	json_put(object, "exact_end", json_boolean(s->exact_end));
+	json_put(object, "waits", json_integer((json_int_t)s->waits));
+	json_put(object, "victims", json_integer((json_int_t)s->victims));
+	json_put(object, "timed_out", json_integer((json_int_t)s->timed_out));
+	json_put(object, "blocked_query_s", number(s->blocked_query_s));
+	json_put(object, "confirmed", json_boolean(json_array_size(channels) >= 2));
+	json_put(object, "chain", chain_json(j, s));
+	json_put(object, "channels", channels);
 	return object;
 }
 
@@ -291,11 +284,11 @@ static json_t *exposures_json(const struct judgement *j)
 	for (size_t i = 0; i < stall_judge_exposure_count(j->stalls) && i < EXPOSURES_MAX; i++) {
 		const struct stall_exposure *e = stall_judge_exposure(j->stalls, i);
 		json_t *object = json_object();
-		set(object, "relation", text_json(e->lock->relation));
-		set(object, "mode", json_string(e->lock->mode));
-		set(object, "start_s", seconds(e->lock->acquired_ns));
-		set(object, "held_ms", millis(e->held_ns));
-		set(object, "statement", json_integer((json_int_t)e->statement));
+		json_put(object, "relation", json_text(e->lock->relation));
+		json_put(object, "mode", json_string(e->lock->mode));
+		json_put(object, "start_s", seconds(e->lock->acquired_ns));
+		json_put(object, "held_ms", millis(e->held_ns));
+		json_put(object, "statement", json_integer((json_int_t)e->statement));
 		(void)json_array_append_new(list, object);
 	}
 	return list;
@@ -316,25 +309,28 @@ static json_t *query_json(const struct judgement *j, const struct latency_query 
 	uint64_t all = q->n + q->blocked;
 	const struct slow_query *slow = q->window == WINDOW_DURING ? find_slow(j, q->fingerprint) : NULL;
 	bool slow_hurts = slow && slow->significant && slow_judge_query_seconds(j->slow) > 0;
-	set(object, "fingerprint", hash_json(j, q->fingerprint));
-	set(object, "sql", sql_json(j, q->fingerprint));
-	set(object, "window", json_string(window_kind_name(q->window)));
-	set(object, "n", json_integer((json_int_t)q->n));
-	set(object, "blocks", json_integer((json_int_t)q->blocks));
-	set(object, "ratio", q->blocks ? number(q->ratio) : json_null());
-	set(object, "ci_low", q->blocks ? number(q->ci_low) : json_null());
-	set(object, "ci_high", q->blocks ? number(q->ci_high) : json_null());
-	set(object, "p", q->tested ? number(q->p) : json_null());
-	set(object, "baseline_p95_ms", number(q->baseline_p95_ms));
-	set(object, "migrating_p95_ms", number(q->migrating_p95_ms));
-	set(object, "delta_p95_ms", number(q->migrating_p95_ms - q->baseline_p95_ms));
-	set(object, "extra_share", number(q->extra_share));
-	set(object, "margin", number(q->margin));
-	set(object, "blocked_share", number(all ? (double)q->blocked / (double)all : 0));
-	set(object, "slow_query_s", slow ? number(slow->query_s) : json_null());
-	set(object, "smallest_effect", q->smallest_effect > 0 ? number(q->smallest_effect) : json_null());
-	set(object, "result", json_string(slow_hurts ? "hurts" : latency_result_name(q->result)));
-	set(object, "why", slow_hurts ? json_string("slow.query_seconds") : q->why ? json_string(q->why) : json_null());
+	json_put(object, "fingerprint", hash_json(j, q->fingerprint));
+	json_put(object, "sql", sql_json(j, q->fingerprint));
+	json_put(object, "window", json_string(window_kind_name(q->window)));
+	json_put(object, "n", json_integer((json_int_t)q->n));
+	json_put(object, "blocks", json_integer((json_int_t)q->blocks));
+	json_put(object, "ratio", q->blocks ? number(q->ratio) : json_null());
+	json_put(object, "ci_low", q->blocks ? number(q->ci_low) : json_null());
+	json_put(object, "ci_high", q->blocks ? number(q->ci_high) : json_null());
+	json_put(object, "p", q->tested ? number(q->p) : json_null());
+	json_put(object, "baseline_p95_ms", number(q->baseline_p95_ms));
+	json_put(object, "migrating_p95_ms", number(q->migrating_p95_ms));
+	json_put(object, "delta_p95_ms", number(q->migrating_p95_ms - q->baseline_p95_ms));
+	json_put(object, "extra_share", number(q->extra_share));
+	json_put(object, "margin", number(q->margin));
+	json_put(object, "blocked_share", number(all ? (double)q->blocked / (double)all : 0));
+	json_put(object, "slow_query_s", slow ? number(slow->query_s) : json_null());
+	json_put(object, "smallest_effect", q->smallest_effect > 0 ? number(q->smallest_effect) : json_null());
+	json_put(object, "result", json_string(slow_hurts ? "hurts" : latency_result_name(q->result)));
+	json_put(object, "why",
+		 slow_hurts ? json_string("slow.query_seconds")
+		 : q->why   ? json_string(q->why)
+			    : json_null());
 	return object;
 }
 
@@ -361,22 +357,22 @@ static json_t *errors_json(const struct judgement *j)
 		char code[SQLSTATE_TEXT_MAX];
 		sqlstate_unpack(e->sqlstate, code);
 		json_t *object = json_object();
-		set(object, "sqlstate", json_string(code));
-		set(object, "fingerprint", hash_json(j, e->fingerprint));
-		set(object, "sql", sql_json(j, e->fingerprint));
-		set(object, "capture", json_integer((json_int_t)e->capture));
-		set(object, "baseline", json_integer((json_int_t)e->lane[JUDGE_BASELINE]));
-		set(object, "migrating", json_integer((json_int_t)e->lane[JUDGE_MIGRATING]));
-		set(object, "only_baseline", json_integer((json_int_t)e->only_baseline));
-		set(object, "only_migrating", json_integer((json_int_t)e->only_migrating));
-		set(object, "with_lock_evidence", json_integer((json_int_t)e->with_lock_evidence));
-		set(object, "kind", json_string(error_kind_name(e->kind)));
-		set(object, "p", number(e->p));
-		set(object, "result", json_string(error_result_name(e->result)));
-		set(object, "first_s", e->first_ns >= 0 ? seconds(e->first_ns) : json_null());
+		json_put(object, "sqlstate", json_string(code));
+		json_put(object, "fingerprint", hash_json(j, e->fingerprint));
+		json_put(object, "sql", sql_json(j, e->fingerprint));
+		json_put(object, "capture", json_integer((json_int_t)e->capture));
+		json_put(object, "baseline", json_integer((json_int_t)e->lane[JUDGE_BASELINE]));
+		json_put(object, "migrating", json_integer((json_int_t)e->lane[JUDGE_MIGRATING]));
+		json_put(object, "only_baseline", json_integer((json_int_t)e->only_baseline));
+		json_put(object, "only_migrating", json_integer((json_int_t)e->only_migrating));
+		json_put(object, "with_lock_evidence", json_integer((json_int_t)e->with_lock_evidence));
+		json_put(object, "kind", json_string(error_kind_name(e->kind)));
+		json_put(object, "p", number(e->p));
+		json_put(object, "result", json_string(error_result_name(e->result)));
+		json_put(object, "first_s", e->first_ns >= 0 ? seconds(e->first_ns) : json_null());
 		if (e->first_ns >= 0 && e->source_file < item_index_source_count(j->data.items)) {
-			set(object, "source", text_json(item_index_source(j->data.items, e->source_file)));
-			set(object, "source_line", json_integer((json_int_t)e->source_line));
+			json_put(object, "source", json_text(item_index_source(j->data.items, e->source_file)));
+			json_put(object, "source_line", json_integer((json_int_t)e->source_line));
 		}
 		(void)json_array_append_new(list, object);
 	}
@@ -386,8 +382,8 @@ static json_t *errors_json(const struct judgement *j)
 static void add_untested(json_t *list, const char *what, const char *why)
 {
 	json_t *object = json_object();
-	set(object, "what", text_json(what));
-	set(object, "why", text_json(why));
+	json_put(object, "what", json_text(what));
+	json_put(object, "why", json_text(why));
 	(void)json_array_append_new(list, object);
 }
 
@@ -399,7 +395,7 @@ static void add_untested_tables(const struct judgement *j, json_t *list)
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		for (size_t l = 0; l < ledger->statements[i].lock_count && shown < TABLES_MAX; l++) {
 			const char *relation = ledger->statements[i].locks[l].relation;
-			bool used = stall_mode_rank(ledger->statements[i].locks[l].mode) < 4 ||
+			bool used = lock_mode_rank(ledger->statements[i].locks[l].mode) < 4 ||
 				    strncmp(relation, "pg_", 3) == 0;
 			for (uint32_t f = 0; !used && f < item_index_fingerprint_count(j->data.items); f++)
 				used = touched_names_relation(judgement_fingerprint_text(j, f), relation);
@@ -480,12 +476,12 @@ static json_t *migration_json(const struct judgement *j)
 {
 	static const char *const outcomes[] = {"none", "ok", "failed", "timeout", "cancelled"};
 	json_t *object = json_object();
-	set(object, "outcome", json_string(outcomes[j->data.ledger.outcome]));
-	set(object, "start_s", j->data.has_migration ? seconds(j->data.migration_start_ns) : json_null());
-	set(object, "end_s", j->data.has_migration ? seconds(j->data.migration_end_ns) : json_null());
-	set(object, "statements_not_run", json_integer((json_int_t)j->data.ledger.statements_not_run));
-	set(object, "tool", ledger_tool_to_json(&j->data.ledger));
-	set(object, "problem", j->data.ledger.problem ? text_json(j->data.ledger.problem) : json_null());
+	json_put(object, "outcome", json_string(outcomes[j->data.ledger.outcome]));
+	json_put(object, "start_s", j->data.has_migration ? seconds(j->data.migration_start_ns) : json_null());
+	json_put(object, "end_s", j->data.has_migration ? seconds(j->data.migration_end_ns) : json_null());
+	json_put(object, "statements_not_run", json_integer((json_int_t)j->data.ledger.statements_not_run));
+	json_put(object, "tool", ledger_tool_to_json(&j->data.ledger));
+	json_put(object, "problem", j->data.ledger.problem ? json_text(j->data.ledger.problem) : json_null());
 	return object;
 }
 
@@ -493,33 +489,33 @@ json_t *judgement_to_json(const struct judgement *j)
 {
 	json_t *object = json_object();
 	const json_t *lanes = json_object_get(j->data.run, "lanes");
-	set(object, "schema", json_string(VERDICT_SCHEMA));
-	set(object, "outcome", json_string(verdict_outcome_name(j->outcome)));
-	set(object, "reason", text_json(j->reason));
-	set(object, "rules", rules_json(j));
-	set(object, "fidelity", fidelity_json(j));
-	set(object, "noise_floor", noise_json(j));
-	set(object, "windows", windows_json(j));
-	set(object, "migration", ledger_to_json(&j->data.ledger));
-	set(object, "migration_run", migration_json(j));
-	set(object, "stalls", stalls_json(j));
-	set(object, "stalls_total", json_integer((json_int_t)stall_judge_count(j->stalls)));
-	set(object, "exposures", exposures_json(j));
-	set(object, "queries", queries_json(j));
-	set(object, "queries_total", json_integer((json_int_t)latency_judge_count(j->latency)));
-	set(object, "errors", errors_json(j));
-	set(object, "errors_total", json_integer((json_int_t)error_judge_count(j->errors)));
-	set(object, "who", client_tally_to_json(j->clients, CLIENTS_MAX));
-	set(object, "who_total", json_integer((json_int_t)client_tally_count(j->clients)));
-	set(object, "data_checks", data_checks_json(j));
-	set(object, "data_checks_total", json_integer((json_int_t)j->checks.results.data_count));
-	set(object, "rollback", check_judge_rollback_json(&j->checks));
-	set(object, "rollback_under_traffic", judgement_rollback_json(j));
-	set(object, "schema_changes", check_judge_schema_json(&j->checks));
-	set(object, "untested", untested_json(j));
-	set(object, "lanes", json_deep_copy(lanes));
-	set(object, "timeline", timeline_to_json(j->timeline));
-	set(object, "health", health_judge_to_json(j->health));
-	set(object, "environment", environment_json(j));
+	json_put(object, "schema", json_string(VERDICT_SCHEMA));
+	json_put(object, "outcome", json_string(verdict_outcome_name(j->outcome)));
+	json_put(object, "reason", json_text(j->reason));
+	json_put(object, "rules", rules_json(j));
+	json_put(object, "fidelity", fidelity_json(j));
+	json_put(object, "noise_floor", noise_json(j));
+	json_put(object, "windows", windows_json(j));
+	json_put(object, "migration", ledger_to_json(&j->data.ledger));
+	json_put(object, "migration_run", migration_json(j));
+	json_put(object, "stalls", stalls_json(j));
+	json_put(object, "stalls_total", json_integer((json_int_t)stall_judge_count(j->stalls)));
+	json_put(object, "exposures", exposures_json(j));
+	json_put(object, "queries", queries_json(j));
+	json_put(object, "queries_total", json_integer((json_int_t)latency_judge_count(j->latency)));
+	json_put(object, "errors", errors_json(j));
+	json_put(object, "errors_total", json_integer((json_int_t)error_judge_count(j->errors)));
+	json_put(object, "who", client_tally_to_json(j->clients, CLIENTS_MAX));
+	json_put(object, "who_total", json_integer((json_int_t)client_tally_count(j->clients)));
+	json_put(object, "data_checks", data_checks_json(j));
+	json_put(object, "data_checks_total", json_integer((json_int_t)j->checks.results.data_count));
+	json_put(object, "rollback", check_judge_rollback_json(&j->checks));
+	json_put(object, "rollback_under_traffic", judgement_rollback_json(j));
+	json_put(object, "schema_changes", check_judge_schema_json(&j->checks));
+	json_put(object, "untested", untested_json(j));
+	json_put(object, "lanes", json_deep_copy(lanes));
+	json_put(object, "timeline", timeline_to_json(j->timeline));
+	json_put(object, "health", health_judge_to_json(j->health));
+	json_put(object, "environment", environment_json(j));
 	return object;
 }

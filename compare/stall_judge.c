@@ -2,6 +2,7 @@
 #include "stall_judge.h"
 
 #include "clock.h"
+#include "lock_effect.h"
 #include "lock_graph.h"
 #include "mem.h"
 #include "sqlstate.h"
@@ -45,21 +46,9 @@ struct stall_judge {
 	uint64_t unmapped;
 };
 
-int stall_mode_rank(const char *mode)
-{
-	static const char *const modes[] = {
-		"AccessShareLock", "RowShareLock",	    "RowExclusiveLock", "ShareUpdateExclusiveLock",
-		"ShareLock",	   "ShareRowExclusiveLock", "ExclusiveLock",	"AccessExclusiveLock"};
-	for (int i = 0; i < 8; i++) {
-		if (strcmp(mode, modes[i]) == 0)
-			return i + 1;
-	}
-	return 0;
-}
-
 const char *stall_mode_blocks(const char *mode)
 {
-	int rank = stall_mode_rank(mode);
+	int rank = lock_mode_rank(mode);
 	if (rank == 8)
 		return "all access to";
 	if (rank == 7)
@@ -220,15 +209,15 @@ static void group_waits(struct stall_judge *judge)
 		stall->witnesses |= w->wait->witnesses;
 		if (w->end_ns > stall->end_ns)
 			stall->end_ns = w->end_ns;
-		int rank = stall_mode_rank(w->wait->mode);
-		if (*w->wait->relation && (!*stall->wanted || rank < stall_mode_rank(stall->wanted)))
+		int rank = lock_mode_rank(w->wait->mode);
+		if (*w->wait->relation && (!*stall->wanted || rank < lock_mode_rank(stall->wanted)))
 			memcpy(stall->wanted, w->wait->mode, sizeof(stall->wanted));
 	}
 }
 
 static void take_mode(struct stall *stall, const char *mode, size_t statement)
 {
-	if (stall_mode_rank(mode) <= stall_mode_rank(stall->mode))
+	if (lock_mode_rank(mode) <= lock_mode_rank(stall->mode))
 		return;
 	(void)snprintf(stall->mode, sizeof(stall->mode), "%s", mode);
 	stall->statement = statement;
@@ -469,7 +458,7 @@ static void find_exposures(struct stall_judge *judge)
 			const struct ledger_lock *lock = &ledger->statements[i].locks[l];
 			int64_t held = lock->released_ns - lock->acquired_ns;
 			bool hit_somebody = false;
-			if (stall_mode_rank(lock->mode) < 5 || held < judge->input.exposure_ns ||
+			if (lock_mode_rank(lock->mode) < 5 || held < judge->input.exposure_ns ||
 			    strncmp(lock->relation, "pg_", 3) == 0)
 				continue;
 			for (size_t s = 0; s < judge->stall_count; s++) {

@@ -95,8 +95,6 @@ char *stall_judge_blindness(const struct stall_judge *judge);
 void stall_judge_count_blocked(const struct lock_log *locks, const struct run_session *sessions, size_t session_count,
 			       int64_t bin_ns, double *waiting, size_t bins);
 
-/* Rank of a lock mode by strength, 1 AccessShareLock … 8 AccessExclusiveLock; 0 for another name. */
-int stall_mode_rank(const char *mode);
 /* "all access to", "writes to", … : whom a mode keeps out. */
 const char *stall_mode_blocks(const char *mode);
 

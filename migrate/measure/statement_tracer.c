@@ -71,13 +71,6 @@ static enum statement_manner manner_of(const struct statement_shape *shape, enum
 	return shape->is_plain_read ? STATEMENT_READ : STATEMENT_WRAPPED;
 }
 
-enum statement_manner statement_tracer_manner(const struct statement_tracer *tracer, struct span sql,
-					      enum traced_state state)
-{
-	const struct statement_shape shape = shape_of(tracer, sql);
-	return manner_of(&shape, state);
-}
-
 int statement_tracer_open(const struct statement_tracer_options *options, struct statement_tracer **out,
 			  struct error *err)
 {

@@ -91,9 +91,6 @@ int statement_tracer_open(const struct statement_tracer_options *options, struct
 /* NULL is fine. Ends a transaction that the ledger still shows as open, now. */
 void statement_tracer_close(struct statement_tracer *tracer);
 
-/* The manner by the text alone, without a look at the database: for planning ahead. Nothing is begun. */
-enum statement_manner statement_tracer_manner(const struct statement_tracer *tracer, struct span sql,
-					      enum traced_state state);
 /* Begins a statement: adds it to the ledger. */
 enum statement_manner statement_tracer_prepare(struct statement_tracer *tracer, const struct traced_text *text,
 					       enum traced_state state);

@@ -11,6 +11,7 @@
 #include "proxy_greeting.h"
 #include "proxy_session.h"
 #include "proxy_upstream.h"
+#include "quiet_thread.h"
 #include "strbuf.h"
 
 #include <arpa/inet.h>
@@ -21,7 +22,6 @@
 #include <netinet/tcp.h>
 #include <openssl/rand.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -211,17 +211,6 @@ static void reap(struct tracing_proxy *proxy, bool all)
 	}
 }
 
-/* With no signals: those are for the program's own threads. */
-static int start_thread(pthread_t *thread, void *(*run)(void *), void *argument)
-{
-	sigset_t all, before;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	int rc = pthread_create(thread, NULL, run, argument);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc;
-}
-
 static void welcome(struct tracing_proxy *proxy, int fd)
 {
 	int on = 1;
@@ -231,8 +220,9 @@ static void welcome(struct tracing_proxy *proxy, int fd)
 	guest->fd = fd;
 	proxy_session_init(&guest->session, &proxy->shared);
 	(void)pthread_mutex_lock(&proxy->shared.lock);
+	struct error refused = ERROR_INIT;
 	bool full = proxy->guest_count >= GUESTS_MAX;
-	if (!full && start_thread(&guest->thread, serve, guest) == 0) {
+	if (!full && quiet_thread_start(&guest->thread, serve, guest, "migration proxy", &refused) == 0) {
 		guest->next = proxy->guests;
 		proxy->guests = guest;
 		proxy->guest_count++;
@@ -361,8 +351,8 @@ int tracing_proxy_start(const struct tracing_proxy_options *options, struct trac
 		rc = make_password(proxy, err);
 	if (rc == 0)
 		rc = open_socket(proxy, options->listen_fd, err);
-	if (rc == 0 && start_thread(&proxy->listener, listen_on, proxy) != 0)
-		rc = error_set(err, ERR_INTERNAL, "migration proxy: no thread for it");
+	if (rc == 0)
+		rc = quiet_thread_start(&proxy->listener, listen_on, proxy, "migration proxy", err);
 	if (rc) {
 		free_proxy(proxy);
 		return rc;

@@ -13,11 +13,11 @@
 #include "pg_conn.h"
 #include "priority.h"
 #include "process_tree.h"
+#include "quiet_thread.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #define DEFAULT_INTERVAL_NS NS_PER_S
@@ -330,20 +330,6 @@ static void *watch_main(void *context)
 	return NULL;
 }
 
-static int start_thread(struct health_watch *watch, struct error *err)
-{
-	sigset_t all, before; /* signals are for the thread that started us */
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	int failed = pthread_create(&watch->thread, NULL, watch_main, watch);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (failed) {
-		errno = failed;
-		return error_set_errno(err, ERR_INTERNAL, "health watch: cannot start a thread");
-	}
-	return 0;
-}
-
 static void watch_free(struct health_watch *watch)
 {
 	health_link_release(&watch->link);
@@ -386,7 +372,7 @@ int health_watch_start(const struct health_watch_options *options, struct health
 	int rc = health_log_writer_open(watch->options.out_path, watch->options.lane, watch->options.interval_ns,
 					&watch->writer, err);
 	if (rc == 0)
-		rc = start_thread(watch, err);
+		rc = quiet_thread_start(&watch->thread, watch_main, watch, "health watch", err);
 	if (rc < 0) {
 		watch_free(watch);
 		return error_context(err, "%s", options->lane);

@@ -13,12 +13,11 @@
 #include "mem.h"
 #include "pg_conn.h"
 #include "priority.h"
+#include "quiet_thread.h"
 #include "wait_list.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <uthash.h>
 
@@ -354,20 +353,6 @@ static int learn_catalog(struct lock_watch *watch, struct error *err)
 	return 0;
 }
 
-static int start_thread(struct lock_watch *watch, struct error *err)
-{
-	sigset_t all, before; /* signals are for the thread that started us */
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	int failed = pthread_create(&watch->thread, NULL, watch_main, watch);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (failed) {
-		errno = failed;
-		return error_set_errno(err, ERR_INTERNAL, "lock watch: cannot start a thread");
-	}
-	return 0;
-}
-
 static void watch_free(struct lock_watch *watch)
 {
 	struct relation_name *name, *next;
@@ -401,7 +386,7 @@ int lock_watch_start(const struct lock_watch_options *options, struct lock_watch
 	if (rc == 0)
 		rc = learn_catalog(watch, err);
 	if (rc == 0)
-		rc = start_thread(watch, err);
+		rc = quiet_thread_start(&watch->thread, watch_main, watch, "lock watch", err);
 	if (rc) {
 		watch_free(watch);
 		return error_context(err, "%s", options->lane);

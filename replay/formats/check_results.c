@@ -110,26 +110,16 @@ struct check_difference *check_differences_add(struct check_differences *list)
 	return difference;
 }
 
-static void set(json_t *object, const char *key, json_t *value)
-{
-	(void)json_object_set_new(object, key, value);
-}
-
-static json_t *text_json(const char *text)
-{
-	return text ? json_from_bytes(text, strlen(text)) : json_null();
-}
-
 json_t *check_difference_to_json(const struct check_difference *difference)
 {
 	json_t *object = json_object();
-	set(object, "kind", text_json(difference->kind));
-	set(object, "object", text_json(difference->object));
-	set(object, "change", json_string(change_names[difference->change]));
-	set(object, "attribute", text_json(difference->attribute));
-	set(object, "before", text_json(difference->before));
-	set(object, "after", text_json(difference->after));
-	set(object, "mild", json_boolean(difference->mild));
+	json_put(object, "kind", json_text(difference->kind));
+	json_put(object, "object", json_text(difference->object));
+	json_put(object, "change", json_string(change_names[difference->change]));
+	json_put(object, "attribute", json_text(difference->attribute));
+	json_put(object, "before", json_text(difference->before));
+	json_put(object, "after", json_text(difference->after));
+	json_put(object, "mild", json_boolean(difference->mild));
 	return object;
 }
 
@@ -139,8 +129,8 @@ static json_t *differences_json(const struct check_differences *list)
 	json_t *items = json_array();
 	for (size_t i = 0; i < list->count; i++)
 		(void)json_array_append_new(items, check_difference_to_json(&list->items[i]));
-	set(object, "total", json_integer((json_int_t)list->total));
-	set(object, "items", items);
+	json_put(object, "total", json_integer((json_int_t)list->total));
+	json_put(object, "items", items);
 	return object;
 }
 
@@ -149,18 +139,18 @@ static json_t *step_json(const struct check_step *step)
 	if (!step->ran)
 		return json_null();
 	json_t *object = json_object();
-	set(object, "outcome", json_string(outcome_names[step->outcome]));
-	set(object, "duration_s", json_real(ns_to_s(step->duration_ns)));
-	set(object, "statements", step->statements ? json_incref(step->statements) : json_array());
+	json_put(object, "outcome", json_string(outcome_names[step->outcome]));
+	json_put(object, "duration_s", json_real(ns_to_s(step->duration_ns)));
+	json_put(object, "statements", step->statements ? json_incref(step->statements) : json_array());
 	return object;
 }
 
 static json_t *writes_json(const struct check_writes *writes)
 {
 	json_t *object = json_object();
-	set(object, "inserted", json_integer(writes->inserted));
-	set(object, "updated", json_integer(writes->updated));
-	set(object, "deleted", json_integer(writes->deleted));
+	json_put(object, "inserted", json_integer(writes->inserted));
+	json_put(object, "updated", json_integer(writes->updated));
+	json_put(object, "deleted", json_integer(writes->deleted));
 	return object;
 }
 
@@ -169,25 +159,25 @@ static json_t *data_json(const struct check_data *data)
 	json_t *object = json_object();
 	json_t *classes = json_object();
 	json_t *writes = json_array();
-	set(object, "phase", json_string(phase_names[data->phase]));
-	set(object, "state", json_string(state_names[data->state]));
-	set(object, "relation", text_json(data->relation));
-	set(object, "column", text_json(data->column));
-	set(object, "kind", text_json(data->kind));
-	set(object, "type_before", text_json(data->type_before));
-	set(object, "type_after", text_json(data->type_after));
-	set(object, "rows_before", json_integer(data->rows_before));
-	set(object, "rows_after", json_integer(data->rows_after));
-	set(object, "columns", json_integer(data->columns));
-	set(object, "changed", json_integer(data->changed));
-	set(object, "lost", json_integer(data->lost));
+	json_put(object, "phase", json_string(phase_names[data->phase]));
+	json_put(object, "state", json_string(state_names[data->state]));
+	json_put(object, "relation", json_text(data->relation));
+	json_put(object, "column", json_text(data->column));
+	json_put(object, "kind", json_text(data->kind));
+	json_put(object, "type_before", json_text(data->type_before));
+	json_put(object, "type_after", json_text(data->type_after));
+	json_put(object, "rows_before", json_integer(data->rows_before));
+	json_put(object, "rows_after", json_integer(data->rows_after));
+	json_put(object, "columns", json_integer(data->columns));
+	json_put(object, "changed", json_integer(data->changed));
+	json_put(object, "lost", json_integer(data->lost));
 	for (size_t i = 0; i < data->class_count; i++)
-		set(classes, data->classes[i].name, json_integer(data->classes[i].count));
+		json_put(classes, data->classes[i].name, json_integer(data->classes[i].count));
 	for (int i = 0; i < 2; i++)
 		(void)json_array_append_new(writes, writes_json(&data->writes[i]));
-	set(object, "classes", classes);
-	set(object, "writes", writes);
-	set(object, "reason", text_json(data->reason));
+	json_put(object, "classes", classes);
+	json_put(object, "writes", writes);
+	json_put(object, "reason", json_text(data->reason));
 	return object;
 }
 
@@ -200,21 +190,21 @@ int check_results_save(const struct check_results *results, const char *path, st
 		(void)json_array_append_new(data, data_json(&results->data[i]));
 	for (size_t i = 0; i < results->skipped_count; i++) {
 		json_t *object = json_object();
-		set(object, "what", text_json(results->skipped[i].what));
-		set(object, "why", text_json(results->skipped[i].why));
+		json_put(object, "what", json_text(results->skipped[i].what));
+		json_put(object, "why", json_text(results->skipped[i].why));
 		(void)json_array_append_new(skipped, object);
 	}
-	set(root, "schema", json_string(SCHEMA));
-	set(root, "with_rollback", json_boolean(results->with_rollback));
-	set(root, "with_data", json_boolean(results->with_data));
-	set(root, "up", step_json(&results->up));
-	set(root, "down", step_json(&results->down));
-	set(root, "again", step_json(&results->again));
-	set(root, "schema_changes", differences_json(&results->changes));
-	set(root, "schema_after_rollback", differences_json(&results->rollback));
-	set(root, "schema_after_repeat", differences_json(&results->repeat));
-	set(root, "data", data);
-	set(root, "not_checked", skipped);
+	json_put(root, "schema", json_string(SCHEMA));
+	json_put(root, "with_rollback", json_boolean(results->with_rollback));
+	json_put(root, "with_data", json_boolean(results->with_data));
+	json_put(root, "up", step_json(&results->up));
+	json_put(root, "down", step_json(&results->down));
+	json_put(root, "again", step_json(&results->again));
+	json_put(root, "schema_changes", differences_json(&results->changes));
+	json_put(root, "schema_after_rollback", differences_json(&results->rollback));
+	json_put(root, "schema_after_repeat", differences_json(&results->repeat));
+	json_put(root, "data", data);
+	json_put(root, "not_checked", skipped);
 	int rc = json_file_save(path, root, err);
 	json_decref(root);
 	return rc;

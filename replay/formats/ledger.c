@@ -202,26 +202,16 @@ int64_t ledger_migrated_ns(const struct ledger *ledger)
 	return ledger->rollback.outcome == LEDGER_NONE ? ledger->end_ns : ledger->rollback.migrated_ns;
 }
 
-static json_t *text_json(const char *text)
-{
-	return text ? json_from_bytes(text, strlen(text)) : json_null();
-}
-
 static json_t *known_json(int64_t value, int64_t unknown)
 {
 	return value == unknown ? json_null() : json_integer(value);
-}
-
-static void set(json_t *object, const char *key, json_t *value)
-{
-	(void)json_object_set_new(object, key, value);
 }
 
 static json_t *rewrites_json(const struct ledger_statement *statement)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < statement->rewrite_count; i++)
-		(void)json_array_append_new(list, text_json(statement->rewrites[i]));
+		(void)json_array_append_new(list, json_text(statement->rewrites[i]));
 	return list;
 }
 
@@ -229,7 +219,7 @@ static json_t *names_json(const struct ledger_names *names)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < names->count; i++)
-		(void)json_array_append_new(list, text_json(names->items[i]));
+		(void)json_array_append_new(list, json_text(names->items[i]));
 	return list;
 }
 
@@ -237,24 +227,24 @@ static json_t *names_json(const struct ledger_names *names)
 static json_t *statement_json(const struct ledger_statement *statement)
 {
 	json_t *object = json_object();
-	set(object, "sql", text_json(statement->sql));
-	set(object, "file", text_json(statement->file));
-	set(object, "line", json_integer(statement->line));
-	set(object, "start_s", json_real(ns_to_s(statement->start_ns)));
-	set(object, "end_s", json_real(ns_to_s(statement->end_ns)));
-	set(object, "transaction_end_s", json_real(ns_to_s(statement->transaction_end_ns)));
-	set(object, "rewrite", rewrites_json(statement));
-	set(object, "rows_scanned", known_json(statement->rows_scanned, -1));
-	set(object, "wal_bytes", known_json(statement->wal_bytes, -1));
-	set(object, "size_delta_bytes", known_json(statement->size_delta_bytes, INT64_MIN));
-	set(object, "kind", text_json(ledger_kind_name(statement->kind)));
-	set(object, "locks_known", text_json(ledger_locks_known_name(statement->locks_known)));
-	set(object, "rows_affected", known_json(statement->rows_affected, -1));
-	set(object, "rows_changed", known_json(statement->rows_changed, -1));
-	set(object, "measuring_ms", json_real(ns_to_ms(statement->measuring_ns)));
-	set(object, "runs_code", json_boolean(statement->runs_code));
+	json_put(object, "sql", json_text(statement->sql));
+	json_put(object, "file", json_text(statement->file));
+	json_put(object, "line", json_integer(statement->line));
+	json_put(object, "start_s", json_real(ns_to_s(statement->start_ns)));
+	json_put(object, "end_s", json_real(ns_to_s(statement->end_ns)));
+	json_put(object, "transaction_end_s", json_real(ns_to_s(statement->transaction_end_ns)));
+	json_put(object, "rewrite", rewrites_json(statement));
+	json_put(object, "rows_scanned", known_json(statement->rows_scanned, -1));
+	json_put(object, "wal_bytes", known_json(statement->wal_bytes, -1));
+	json_put(object, "size_delta_bytes", known_json(statement->size_delta_bytes, INT64_MIN));
+	json_put(object, "kind", json_text(ledger_kind_name(statement->kind)));
+	json_put(object, "locks_known", json_text(ledger_locks_known_name(statement->locks_known)));
+	json_put(object, "rows_affected", known_json(statement->rows_affected, -1));
+	json_put(object, "rows_changed", known_json(statement->rows_changed, -1));
+	json_put(object, "measuring_ms", json_real(ns_to_ms(statement->measuring_ns)));
+	json_put(object, "runs_code", json_boolean(statement->runs_code));
 	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
-		set(object, names_members[i].key, names_json(names_member_const(statement, i)));
+		json_put(object, names_members[i].key, names_json(names_member_const(statement, i)));
 	return object;
 }
 
@@ -264,16 +254,16 @@ static json_t *locks_json(const struct ledger_statement *statement, bool whole)
 	for (size_t i = 0; i < statement->lock_count; i++) {
 		const struct ledger_lock *lock = &statement->locks[i];
 		json_t *object = json_object();
-		set(object, "relation", text_json(lock->relation));
-		set(object, "index_of", lock->index_of[0] ? text_json(lock->index_of) : json_null());
-		set(object, "mode", text_json(lock->mode));
-		set(object, "blocks", json_string(lock_effect_words(lock_effect_of(lock_mode_rank(lock->mode)))));
-		set(object, "waited_ms", json_real(ns_to_ms(lock->waited_ns)));
-		set(object, "held_ms", json_real(ns_to_ms(ledger_lock_held_ns(lock))));
+		json_put(object, "relation", json_text(lock->relation));
+		json_put(object, "index_of", lock->index_of[0] ? json_text(lock->index_of) : json_null());
+		json_put(object, "mode", json_text(lock->mode));
+		json_put(object, "blocks", json_string(lock_effect_words(lock_effect_of(lock_mode_rank(lock->mode)))));
+		json_put(object, "waited_ms", json_real(ns_to_ms(lock->waited_ns)));
+		json_put(object, "held_ms", json_real(ns_to_ms(ledger_lock_held_ns(lock))));
 		if (whole) {
-			set(object, "relation_oid", json_integer(lock->relation_oid));
-			set(object, "acquired_s", json_real(ns_to_s(lock->acquired_ns)));
-			set(object, "released_s", json_real(ns_to_s(lock->released_ns)));
+			json_put(object, "relation_oid", json_integer(lock->relation_oid));
+			json_put(object, "acquired_s", json_real(ns_to_s(lock->acquired_ns)));
+			json_put(object, "released_s", json_real(ns_to_s(lock->released_ns)));
 		}
 		(void)json_array_append_new(list, object);
 	}
@@ -286,14 +276,14 @@ json_t *ledger_to_json(const struct ledger *ledger)
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		const struct ledger_statement *statement = &ledger->statements[i];
 		json_t *object = statement_json(statement);
-		set(object, "locks", locks_json(statement, false));
+		json_put(object, "locks", locks_json(statement, false));
 		json_t *error = json_null();
 		if (statement->sqlstate[0]) {
 			error = json_object();
-			set(error, "sqlstate", text_json(statement->sqlstate));
-			set(error, "message", text_json(statement->message));
+			json_put(error, "sqlstate", json_text(statement->sqlstate));
+			json_put(error, "message", json_text(statement->message));
 		}
-		set(object, "error", error);
+		json_put(object, "error", error);
 		(void)json_array_append_new(list, object);
 	}
 	return list;
@@ -305,10 +295,10 @@ json_t *ledger_tool_to_json(const struct ledger *ledger)
 	if (!tool->name)
 		return json_null();
 	json_t *object = json_object();
-	set(object, "name", text_json(tool->name));
-	set(object, "exit_status", known_json(tool->exit_status, -1));
-	set(object, "signal", known_json(tool->signal, 0));
-	set(object, "output_lines", json_integer((json_int_t)tool->output_lines));
+	json_put(object, "name", json_text(tool->name));
+	json_put(object, "exit_status", known_json(tool->exit_status, -1));
+	json_put(object, "signal", known_json(tool->signal, 0));
+	json_put(object, "output_lines", json_integer((json_int_t)tool->output_lines));
 	return object;
 }
 
@@ -318,10 +308,10 @@ static json_t *rollback_json(const struct ledger *ledger)
 	if (rollback->outcome == LEDGER_NONE)
 		return json_null();
 	json_t *object = json_object();
-	set(object, "outcome", json_string(outcome_names[rollback->outcome]));
-	set(object, "start_s", json_real(ns_to_s(rollback->start_ns)));
-	set(object, "end_s", json_real(ns_to_s(rollback->end_ns)));
-	set(object, "migrated_s", json_real(ns_to_s(rollback->migrated_ns)));
+	json_put(object, "outcome", json_string(outcome_names[rollback->outcome]));
+	json_put(object, "start_s", json_real(ns_to_s(rollback->start_ns)));
+	json_put(object, "end_s", json_real(ns_to_s(rollback->end_ns)));
+	json_put(object, "migrated_s", json_real(ns_to_s(rollback->migrated_ns)));
 	return object;
 }
 
@@ -329,22 +319,22 @@ int ledger_save(const struct ledger *ledger, const char *path, struct error *err
 {
 	json_t *root = json_object();
 	json_t *list = json_array();
-	set(root, "schema", json_string(SCHEMA));
-	set(root, "outcome", json_string(outcome_names[ledger->outcome]));
-	set(root, "start_s", json_real(ns_to_s(ledger->start_ns)));
-	set(root, "end_s", json_real(ns_to_s(ledger->end_ns)));
-	set(root, "statements_not_run", json_integer((json_int_t)ledger->statements_not_run));
-	set(root, "tool", ledger_tool_to_json(ledger));
-	set(root, "problem", text_json(ledger->problem));
-	set(root, "rollback", rollback_json(ledger));
-	set(root, "statements", list);
+	json_put(root, "schema", json_string(SCHEMA));
+	json_put(root, "outcome", json_string(outcome_names[ledger->outcome]));
+	json_put(root, "start_s", json_real(ns_to_s(ledger->start_ns)));
+	json_put(root, "end_s", json_real(ns_to_s(ledger->end_ns)));
+	json_put(root, "statements_not_run", json_integer((json_int_t)ledger->statements_not_run));
+	json_put(root, "tool", ledger_tool_to_json(ledger));
+	json_put(root, "problem", json_text(ledger->problem));
+	json_put(root, "rollback", rollback_json(ledger));
+	json_put(root, "statements", list);
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		const struct ledger_statement *statement = &ledger->statements[i];
 		json_t *object = statement_json(statement);
-		set(object, "backend_pid", json_integer(statement->backend_pid));
-		set(object, "locks", locks_json(statement, true));
-		set(object, "sqlstate", text_json(statement->sqlstate));
-		set(object, "message", text_json(statement->message));
+		json_put(object, "backend_pid", json_integer(statement->backend_pid));
+		json_put(object, "locks", locks_json(statement, true));
+		json_put(object, "sqlstate", json_text(statement->sqlstate));
+		json_put(object, "message", json_text(statement->message));
 		(void)json_array_append_new(list, object);
 	}
 	int rc = json_file_save(path, root, err);

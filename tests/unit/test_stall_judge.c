@@ -1,4 +1,5 @@
 /* The evidence judge by itself: which waits it claims, from when to when, and whom it counts. Sampling every 15 ms. */
+#include "lock_effect.h"
 #include "mem.h"
 #include "stall_judge.h"
 #include "support_run.h"
@@ -205,9 +206,9 @@ static void test_row_locks_take_the_written_table(void **state)
 static void test_modes(void **state)
 {
 	(void)state;
-	assert_int_equal(stall_mode_rank("AccessExclusiveLock"), 8);
-	assert_int_equal(stall_mode_rank("ShareUpdateExclusiveLock"), 4);
-	assert_int_equal(stall_mode_rank(""), 0);
+	assert_int_equal(lock_mode_rank("AccessExclusiveLock"), 8);
+	assert_int_equal(lock_mode_rank("ShareUpdateExclusiveLock"), 4);
+	assert_int_equal(lock_mode_rank(""), 0);
 	assert_string_equal(stall_mode_blocks("ShareRowExclusiveLock"), "writes to");
 }
 
