@@ -41,6 +41,7 @@ struct statement_tracer {
 	/* Its transaction: */
 	size_t first_statement; /* index in the ledger of its first statement, NO_STATEMENT when none is open */
 	bool looked;		/* the database was looked at, before it changed anything */
+	bool unmeasured;	/* what its backend counts holds the rows of statements that were only looked at */
 	bool defined_function;	/* known to it alone: which queries call it cannot be told */
 	bool stale;		/* what is known of the catalogs may be wrong */
 };
@@ -154,6 +155,14 @@ static void look_before(struct statement_tracer *tracer)
 	tracer->stale = false;
 }
 
+/* What statements before it did and nobody measured is not its own. */
+static void count_anew(struct statement_tracer *tracer)
+{
+	if (tracer->unmeasured && !tracer->quick && tracer->manner == STATEMENT_WRAPPED &&
+	    tracer->state == TRACED_IN_TRANSACTION)
+		tracer->unmeasured = !statement_measure_inside(&tracer->measure, NULL);
+}
+
 enum statement_manner statement_tracer_prepare(struct statement_tracer *tracer, const struct traced_text *text,
 					       enum traced_state state)
 {
@@ -172,6 +181,7 @@ enum statement_manner statement_tracer_prepare(struct statement_tracer *tracer, 
 	if (state == TRACED_IDLE && counts)
 		statement_measure_begin(&tracer->measure);
 	look_before(tracer);
+	count_anew(tracer);
 	bool writes_wal =
 		tracer->manner == STATEMENT_WRAPPED || tracer->manner == STATEMENT_BARE || tracer->shape.commits;
 	tracer->wal_before = writes_wal && !tracer->quick ? trace_probe_wal_position(&tracer->measure.probe) : -1;
@@ -241,7 +251,7 @@ static void measure_after(struct statement_tracer *tracer, struct ledger_stateme
 			  const struct traced_result *result, bool failed)
 {
 	struct statement_measure *measure = &tracer->measure;
-	bool known = false;
+	bool known = false, measured = false;
 	if (tracer->manner == STATEMENT_CONTROL && !failed)
 		return; /* takes no locks on relations, and waits for none */
 	if (tracer->quick && !failed && result->can_ask) {
@@ -250,11 +260,15 @@ static void measure_after(struct statement_tracer *tracer, struct ledger_stateme
 		int64_t begin_ns = clock_mono_ns();
 		known = statement_measure_inside(measure, statement);
 		statement->measuring_ns = clock_mono_ns() - begin_ns;
+		if (known && tracer->unmeasured)
+			statement->rows_scanned = statement->rows_changed = -1; /* those of a whole pipeline */
+		measured = known;
 	} else {
 		statement_measure_sampled(measure, statement, tracer->manner == STATEMENT_WRAPPED);
 	}
 	if (tracer->manner == STATEMENT_BARE)
 		statement_measure_outside(measure, statement, tracer->text.sql);
+	tracer->unmeasured = measured ? false : tracer->unmeasured || !failed;
 	statement->locks_known = known ? LEDGER_LOCKS_BEFORE_COMMIT : LEDGER_LOCKS_SAMPLED;
 	statement->runs_code |= statement->functions.count > 0;
 	if (statement->kind == LEDGER_KIND_UNKNOWN)
@@ -319,6 +333,7 @@ void statement_tracer_end_transaction(struct statement_tracer *tracer, int64_t t
 		statement_measure_look_at_code(&tracer->measure);
 	tracer->first_statement = NO_STATEMENT;
 	tracer->looked = false;
+	tracer->unmeasured = false;
 	tracer->defined_function = false;
 	statement_measure_end_transaction(&tracer->measure);
 	ledger->end_ns = end_ns;
