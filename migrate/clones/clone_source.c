@@ -376,18 +376,17 @@ static char *public_conninfo(PGconn *conn)
 	return strbuf_detach(&out);
 }
 
-/* pg_basebackup's last error, without its name in front; else the last line. It tells of its tidying after that. */
+/* pg_basebackup's first error (later ones follow from it), without its name in front; else the last line. */
 static const char *the_reason(struct strbuf *text)
 {
 	static const char word[] = "error: ";
-	const char *found = NULL;
 	while (text->len > 0 && text->data[text->len - 1] == '\n')
 		strbuf_truncate(text, text->len - 1);
-	for (const char *p = text->data; (p = strstr(p, word)); p++)
-		found = p + sizeof(word) - 1;
+	const char *found = strstr(text->data, word);
 	const char *line = strrchr(text->data, '\n');
 	if (!found)
 		return line ? line + 1 : text->data;
+	found += sizeof(word) - 1;
 	text->data[(size_t)(found - text->data) + strcspn(found, "\n")] = '\0';
 	return found;
 }
@@ -417,10 +416,15 @@ static int base_backup_once(const struct clone_source *source, const struct clon
 	return rc;
 }
 
-/* Several runs at once may need more of the source's replication connections and slots than it has: they take turns. */
+/*
+ * Several runs at once may need more of the source's replication connections and slots than it has: they take turns.
+ * And the checkpoint that begins one backup can remove the WAL of another, in the moment before that one's slot keeps
+ * it.
+ */
 static bool is_crowded(const char *said)
 {
-	return strstr(said, "max_wal_senders") || strstr(said, "all replication slots are in use");
+	return strstr(said, "max_wal_senders") || strstr(said, "all replication slots are in use") ||
+	       (strstr(said, "requested WAL segment") && strstr(said, "has already been removed"));
 }
 
 static int base_backup(const struct clone_source *source, const struct clone_request *request, const char *data,
@@ -435,7 +439,7 @@ static int base_backup(const struct clone_source *source, const struct clone_req
 		if (rc || code == 0 || !is_crowded(said.data) || clock_mono_ns() > deadline_ns ||
 		    stop_flag_is_set(request->cancelled))
 			break;
-		log_debug("no replication connection free at the source; trying again");
+		log_debug("another backup is in the way at the source; trying again");
 		clock_sleep_until_ns(clock_mono_ns() + CROWDED_RETRY_NS);
 	}
 	if (rc == 0 && code != 0)
