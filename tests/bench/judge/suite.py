@@ -3,12 +3,13 @@
 minute of mixed load and says whether the verdict was what it has to be. Results go to a file, one line a run, so that the
 suite can be stopped and goes on where it was; `summary` counts them for docs/measurement.md.
 
-  suite.py run [CASE…] [--times N]   the runs that are missing, case by case (all: about six hours)
-  suite.py summary                   what is there
-  suite.py forget CASE…              drops results, to run them again
+  suite.py run [CASE…] [--times N] [--at-once N]   the runs that are missing (one after the other: about six hours)
+  suite.py summary                                 what is there
+  suite.py forget CASE…                            drops results, to run them again
 
 State (a server, recordings, results) is in $JUDGE_STATE or /var/tmp/rehearse-judge. The rehearse program is $REHEARSE or
-build/release/bin/rehearse. Nothing else should run on the machine; what disturbs is part of the cases.
+build/release/bin/rehearse. Nothing else should run on the machine; what disturbs is part of the cases. Runs at once disturb
+each other too, which makes it harder, never easier; each result says how many there were.
 """
 import argparse
 import glob
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
@@ -323,20 +325,36 @@ def program():
     return run(["md5sum", REHEARSE]).split()[0]
 
 
-def run_cases(cases, times):
+def in_turn(cases, times):
+    """The runs that are missing, of all cases in proportion, so that whatever is stopped early has some of each."""
+    there = {(r["case"], r["n"]) for r in results()}
+    missing = []
+    for case in cases:
+        count = min(times or CASES[case][0], CASES[case][0])
+        missing += [((n + 0.5) / count, case, n) for n in range(count) if (case, n) not in there]
+    return [(case, n) for _, case, n in sorted(missing)]
+
+
+def run_cases(cases, times, at_once):
     os.makedirs(STATE, exist_ok=True)
     os.chmod(STATE, 0o711)
-    there = {(r["case"], r["n"]) for r in results()}
     for case in cases:
-        for number in range(min(times or CASES[case][0], CASES[case][0])):
-            if (case, number) in there:
-                continue
-            load = os.getloadavg()[0]
-            result = rehearse(case, number) | {"program": program(), "load": load}
+        recording(CASES[case][3])
+    md5 = program()
+    writing = threading.Lock()
+
+    def one(job):
+        load = os.getloadavg()[0]
+        result = rehearse(*job) | {"program": md5, "load": load, "at_once": at_once}
+        with writing:
             with open(RESULTS, "a") as out:
                 out.write(json.dumps(result) + "\n")
-            print(f"{case:20} {number:3} {'right' if result['right'] else 'WRONG'} {result.get('outcome', '-'):12} "
+            print(f"{job[0]:20} {job[1]:3} {'right' if result['right'] else 'WRONG'} {result.get('outcome', '-'):12} "
                   f"{result.get('reason', result.get('problem', ''))[:90]} {json.dumps(result['info'])[:120]}", flush=True)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for _ in pool.map(one, in_turn(cases, times)):
+            pass
 
 
 def summary():
@@ -358,12 +376,13 @@ def main():
     parser.add_argument("verb", choices=["run", "summary", "forget"])
     parser.add_argument("case", nargs="*", help="of " + ", ".join(CASES))
     parser.add_argument("--times", type=int, help="at most so many runs of each case")
+    parser.add_argument("--at-once", type=int, default=1, help="so many runs side by side")
     given = parser.parse_intermixed_args()
     unknown = [c for c in given.case if c not in CASES]
     if unknown:
         parser.error(f"no such case: {unknown[0]}")
     if given.verb == "run":
-        run_cases(given.case or list(CASES), given.times)
+        run_cases(given.case or list(CASES), given.times, given.at_once)
     elif given.verb == "forget":
         kept = [r for r in results() if r["case"] not in given.case]
         with open(RESULTS, "w") as out:
