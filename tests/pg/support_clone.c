@@ -4,8 +4,6 @@
 #include "clock.h"
 #include "folder_copy.h"
 #include "mem.h"
-#include "process.h"
-#include "strbuf.h"
 #include "support_pg_server.h"
 
 #include <setjmp.h>
@@ -19,7 +17,6 @@
 #include <unistd.h>
 
 static char base[64], state_dir[80], records[96];
-char clone_test_said[65536];
 
 int clone_test_begin(const char *name)
 {
@@ -151,19 +148,4 @@ void clone_test_check(const char *url, const char *sql, const char *expected)
 	if (!value || strcmp(value, expected) != 0)
 		fail_msg("%s: %s, not %s", sql, value ? value : "NULL", expected);
 	free(value);
-}
-
-int clone_test_run(const char *const *argv)
-{
-	struct error err = ERROR_INIT;
-	struct process_options options = PROCESS_OPTIONS_INIT;
-	struct strbuf said;
-	int code = -1;
-	options.argv = argv;
-	strbuf_init(&said, sizeof(clone_test_said) - 1);
-	if (process_run(&options, NULL, &said, &code, &err) < 0)
-		fail_msg("%s: %s", argv[0], err.text);
-	(void)snprintf(clone_test_said, sizeof(clone_test_said), "%s", said.data);
-	strbuf_release(&said);
-	return code;
 }

@@ -37,9 +37,5 @@ void clone_test_refused(const struct clone_provider *provider, const struct clon
 /* The first value, to be freed. */
 char *clone_test_ask(const char *url, const char *sql);
 void clone_test_check(const char *url, const char *sql, const char *expected);
-/* Runs a program to its end and returns its exit code; what it said is in clone_test_said. */
-int clone_test_run(const char *const *argv);
-extern char clone_test_said[65536];
-#define CLONE_TEST_RUN(...) clone_test_run((const char *const[]){__VA_ARGS__, NULL})
 
 #endif

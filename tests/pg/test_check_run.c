@@ -3,10 +3,10 @@
  * clones. What is told, what warns and what hurts, and that nothing is left of the clones.
  */
 #include "support_pg_server.h"
+#include "support_program.h"
 
 #include "json_file.h"
 #include "mem.h"
-#include "process.h"
 #include "replay_builder.h"
 #include "run_dir.h"
 #include "strbuf.h"
@@ -23,7 +23,6 @@
 
 static struct temp_folder folder;
 static struct pg_server server;
-static struct strbuf said;
 static json_t *verdict;
 
 static char *place(const char *name)
@@ -65,7 +64,6 @@ static const char *more[5];
 static int test(const char *up_sql, const char *down_sql, const char *option)
 {
 	struct error err = ERROR_INIT;
-	struct process_options options = PROCESS_OPTIONS_INIT;
 	int code = -1;
 	char *up = write_sql("up.sql", up_sql ? up_sql : ""), *down = write_sql("down.sql", down_sql ? down_sql : "");
 	char *run = place("run"), *replay = place("traffic.rpl"), *clones = place("clones"), *state = place("state");
@@ -86,14 +84,10 @@ static int test(const char *up_sql, const char *down_sql, const char *option)
 	}
 	if (option)
 		argv[n++] = option;
-	options.argv = argv;
-	options.environment = environment;
 	/* A machine that was busy with something else for a moment says nothing of data: once more. */
 	for (int attempt = 0; attempt < 3; attempt++) {
-		strbuf_clear(&said);
-		if (process_run(&options, NULL, &said, &code, &err) < 0)
-			fail_msg("%s", err.text);
-		if (code < 2 || code > 3 || !strstr(said.data, "of the items were sent within"))
+		code = program_run(argv, environment);
+		if (code < 2 || code > 3 || !strstr(program_said.data, "of the items were sent within"))
 			break;
 	}
 	json_decref(verdict);
@@ -119,7 +113,7 @@ static int test(const char *up_sql, const char *down_sql, const char *option)
 static void expect(int code, int expected)
 {
 	if (code != expected)
-		fail_msg("exit code %d, %d expected: %s", code, expected, said.data);
+		fail_msg("exit code %d, %d expected: %s", code, expected, program_said.data);
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -204,7 +198,7 @@ static void test_failing_rollback(void **state)
 	       0);
 	assert_reason_has("and left schema and data as they were");
 	expect(test("SELECT 1", "SELECT 1", "--rollback-command=true"), 64);
-	assert_non_null(strstr(said.data, "give one of"));
+	assert_non_null(strstr(program_said.data, "give one of"));
 }
 
 /* The team changes its mind while the application goes on (C2). */
@@ -282,7 +276,6 @@ static int set_up(void **state)
 	(void)state;
 	temp_folder_init(&folder);
 	assert_int_equal(chmod(folder.path, 0711), 0);
-	strbuf_init(&said, (size_t)1 << 20);
 	char *clones = place("clones");
 	assert_int_equal(mkdir(clones, 0755), 0);
 	free(clones);
@@ -305,7 +298,6 @@ static int tear_down(void **state)
 	(void)state;
 	json_decref(verdict);
 	pg_server_stop(&server);
-	strbuf_release(&said);
 	temp_folder_release(&folder);
 	return 0;
 }

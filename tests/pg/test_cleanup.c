@@ -13,6 +13,7 @@
 #include "scratch_folder.h"
 #include "support_clone.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,9 +41,9 @@ static struct clone_request make_request(const char *name)
 
 static void clean_up(const char *option, int code, const char *said)
 {
-	int got = CLONE_TEST_RUN(REHEARSE_PROGRAM, "cleanup", option ? option : "--quiet");
-	if (got != code || !strstr(clone_test_said, said))
-		fail_msg("%d: %s", got, clone_test_said);
+	int got = PROGRAM_RUN(REHEARSE_PROGRAM, "cleanup", option ? option : "--quiet");
+	if (got != code || !strstr(program_said.data, said))
+		fail_msg("%d: %s", got, program_said.data);
 }
 
 /* Everything but the servers at once, or the servers too: as a power loss does, but for the reboot. */
@@ -51,11 +52,11 @@ static void kill_all(pid_t pid, bool servers)
 	char command[300];
 	(void)snprintf(command, sizeof(command), "kill -9 $(pgrep -P %ld -x rehearse-guard) %ld 2>/dev/null", (long)pid,
 		       (long)pid);
-	(void)CLONE_TEST_RUN("sh", "-c", command);
+	(void)PROGRAM_RUN("sh", "-c", command);
 	if (servers) {
 		(void)snprintf(command, sizeof(command), "pkill -9 -f '^[^ ]*postgres .*%s/rehearse-'",
 			       clone_test_folder());
-		(void)CLONE_TEST_RUN("sh", "-c", command);
+		(void)PROGRAM_RUN("sh", "-c", command);
 	}
 }
 
@@ -181,7 +182,7 @@ static void expect_left_alone(const char *why)
 	clean_up("--all", ERR_DATA, why);
 	assert_int_equal(access(path, F_OK), 0);
 	(void)snprintf(path, sizeof(path), "rm -f '%s'/*.json", clone_test_records());
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", path), 0);
+	assert_int_equal(PROGRAM_RUN("sh", "-c", path), 0);
 }
 
 static void test_hostile_records(void **state)
@@ -233,15 +234,15 @@ static void test_hostile_records(void **state)
 	expect_left_alone("not a folder that a clone was put into");
 	(void)snprintf(path, sizeof(path), "rm '%s' && mv '%s' '%s' && rm -r '%s'", victim(), target, victim(),
 		       victim());
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", path), 0);
+	assert_int_equal(PROGRAM_RUN("sh", "-c", path), 0);
 	/* no JSON, a pipe, a link in the place of the record, another user's */
 	(void)snprintf(path, sizeof(path),
 		       "cd '%s' && echo '{' >a-b.json && mkfifo c-d.json && ln -s /etc/passwd e-f.json",
 		       clone_test_records());
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", path), 0);
+	assert_int_equal(PROGRAM_RUN("sh", "-c", path), 0);
 	clean_up(NULL, ERR_DATA, "0 removed, 0 kept, 3 failed");
 	(void)snprintf(path, sizeof(path), "rm '%s'/*", clone_test_records());
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", path), 0);
+	assert_int_equal(PROGRAM_RUN("sh", "-c", path), 0);
 	clone_test_expect_nothing();
 }
 
@@ -268,7 +269,7 @@ static void test_scratch_and_drafts(void **state)
 	assert_int_equal(clone_test_count_entries(), 2);
 	(void)snprintf(path, sizeof(path), "touch '%s/.x-y.%ld.draft' '%s/.x-y.%ld.draft'", clone_test_records(),
 		       (long)pid, clone_test_records(), (long)getpid());
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", path), 0);
+	assert_int_equal(PROGRAM_RUN("sh", "-c", path), 0);
 	clean_up(NULL, 0, "1 removed, 0 kept, 0 failed");
 	assert_int_equal(clone_test_count(clone_test_records(), true), 1); /* the draft of one who lives */
 	(void)snprintf(path, sizeof(path), "%s/.x-y.%ld.draft", clone_test_records(), (long)getpid());
@@ -287,7 +288,7 @@ static bool segment_is_there(const char *id)
 {
 	char command[100];
 	(void)snprintf(command, sizeof(command), "ipcs -m -i %s 2>/dev/null | grep -q shmid=%s", id, id);
-	return CLONE_TEST_RUN("sh", "-c", command) == 0;
+	return PROGRAM_RUN("sh", "-c", command) == 0;
 }
 
 /* A server that was killed leaves a System V segment; it goes with the clone. */
@@ -295,22 +296,22 @@ static void test_shared_memory(void **state)
 {
 	(void)state;
 	char command[400], id[64], path[100];
-	if (CLONE_TEST_RUN("sh", "-c", "command -v ipcs >/dev/null") != 0)
+	if (PROGRAM_RUN("sh", "-c", "command -v ipcs >/dev/null") != 0)
 		skip();
 	struct clone_request request = make_request("shm");
 	struct clone_set *set = clone_test_create(&clone_local, &request);
 	(void)snprintf(command, sizeof(command), "sed -n 7p '%s/data/postmaster.pid' | awk '{print $2}' | tr -d '\\n'",
 		       set->clones[0].folder);
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
-	(void)snprintf(id, sizeof(id), "%.60s", clone_test_said);
+	assert_int_equal(PROGRAM_RUN("sh", "-c", command), 0);
+	(void)snprintf(id, sizeof(id), "%.60s", program_said.data);
 	assert_true(segment_is_there(id));
 	/* and the POSIX segment that the server has mapped */
 	(void)snprintf(command, sizeof(command),
 		       "sed -n 's|.*\\(/dev/shm/PostgreSQL.[0-9]*\\).*|\\1|p' /proc/%ld/maps |"
 		       " head -n 1 | tr -d '\\n'",
 		       (long)set->clones[0].pid);
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
-	(void)snprintf(path, sizeof(path), "%.90s", clone_test_said);
+	assert_int_equal(PROGRAM_RUN("sh", "-c", command), 0);
+	(void)snprintf(path, sizeof(path), "%.90s", program_said.data);
 	assert_int_equal(access(path, F_OK), 0);
 	assert_int_equal(kill(set->clones[0].pid, SIGKILL), 0);
 	clone_test_destroy(set);

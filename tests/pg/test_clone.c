@@ -6,6 +6,7 @@
 #include "pg_target.h"
 #include "support_clone.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -302,8 +303,8 @@ static void test_full_disk(void **state)
 	(void)snprintf(folder, sizeof(folder), "%s", clone_test_path("small"));
 	(void)snprintf(mounting, sizeof(mounting), "mkdir '%s' && mount -t tmpfs -o size=30m,mode=755 tmpfs '%s' 2>&1",
 		       folder, folder);
-	if (CLONE_TEST_RUN("sh", "-c", mounting) != 0) {
-		print_message("no tmpfs can be mounted here: %s\n", clone_test_said);
+	if (PROGRAM_RUN("sh", "-c", mounting) != 0) {
+		print_message("no tmpfs can be mounted here: %s\n", program_said.data);
 		skip();
 	}
 	struct clone_request request = make_request("full", server.url);
@@ -316,17 +317,17 @@ static void test_full_disk(void **state)
 	 */
 	struct error late = ERROR_INIT;
 	(void)snprintf(mounting, sizeof(mounting), "mount -o remount,size=%dm '%s'", 66, folder);
-	int remounted = CLONE_TEST_RUN("sh", "-c", mounting);
+	int remounted = PROGRAM_RUN("sh", "-c", mounting);
 	char ballast[800];
 	(void)snprintf(ballast, sizeof(ballast),
 		       "dd if=/dev/zero of='%s/ballast' bs=1M count=64 2>&1 && chmod 644 '%s/ballast'", server.data,
 		       server.data);
-	int grown = CLONE_TEST_RUN("sh", "-c", ballast);
+	int grown = PROGRAM_RUN("sh", "-c", ballast);
 	request.lane_count = 1;
 	int late_rc = clone_set_create(&clone_local, &request, &set, &late);
 	size_t late_left = clone_test_count(folder, true);
 	(void)snprintf(ballast, sizeof(ballast), "rm '%s/ballast'; umount '%s'", server.data, folder);
-	(void)CLONE_TEST_RUN("sh", "-c", ballast);
+	(void)PROGRAM_RUN("sh", "-c", ballast);
 	assert_int_equal(remounted | grown, 0);
 	if (rc != -ERR_INTERNAL || !strstr(err.text, "choose another place with --clone-folder"))
 		fail_msg("%d: %s", rc, err.text);
@@ -347,7 +348,7 @@ static void test_reflink(void **state)
 		"command -v mkfs.xfs >/dev/null && mkdir '%s' && truncate -s 600M '%s.img' && mkfs.xfs -q '%s.img' &&"
 		" mount -o loop '%s.img' '%s' && chmod 755 '%s'",
 		folder, folder, folder, folder, folder, folder);
-	if (geteuid() != 0 || CLONE_TEST_RUN("sh", "-c", script) != 0) {
+	if (geteuid() != 0 || PROGRAM_RUN("sh", "-c", script) != 0) {
 		print_message("no file system with shared blocks can be made here (mkfs.xfs, a loop device, root)\n");
 		skip();
 	}
@@ -359,7 +360,7 @@ static void test_reflink(void **state)
 	bool shared = rc == 0 && set->clones[1].reflinked;
 	rc = clone_set_destroy(set, &err) || rc;
 	(void)snprintf(script, sizeof(script), "umount '%s'; rm -f '%s.img'", folder, folder);
-	(void)CLONE_TEST_RUN("sh", "-c", script);
+	(void)PROGRAM_RUN("sh", "-c", script);
 	assert_int_equal(rc, 0);
 	assert_true(shared);
 }

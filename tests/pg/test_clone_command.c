@@ -6,6 +6,7 @@
 #include "mem.h"
 #include "support_clone.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,9 +65,9 @@ static void test_real(void **state)
 	/* What the record says, and what it must not. */
 	char command[600];
 	(void)snprintf(command, sizeof(command), "cat '%s'/own-*.json", clone_test_records());
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
-	assert_non_null(strstr(clone_test_said, "\"state\": \"up\""));
-	assert_null(strstr(clone_test_said, "s3cret"));
+	assert_int_equal(PROGRAM_RUN("sh", "-c", command), 0);
+	assert_non_null(strstr(program_said.data, "\"state\": \"up\""));
+	assert_null(strstr(program_said.data, "s3cret"));
 	assert_non_null(strstr(set->clones[0].url, "s3cret"));
 	clone_test_destroy(set);
 	assert_int_equal(count_clones(), 0);
@@ -90,7 +91,7 @@ static void test_environment(void **state)
 	request.lane_count = 1;
 	struct clone_set *set = clone_test_create(&clone_command, &request);
 	assert_string_equal(set->clones[0].url, "mysql://host/db");
-	assert_int_equal(CLONE_TEST_RUN("cat", clone_test_path("told.txt")), 0);
+	assert_int_equal(PROGRAM_RUN("cat", clone_test_path("told.txt")), 0);
 	static const char *const said[] = {"NAME=told-baseline\n",
 					   "SET=told\n",
 					   "LANE=baseline\n",
@@ -104,8 +105,8 @@ static void test_environment(void **state)
 	for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++) {
 		char line[200];
 		(void)snprintf(line, sizeof(line), "REHEARSE_CLONE_%s", said[i]);
-		if (!strstr(clone_test_said, line))
-			fail_msg("%s is not in %s", line, clone_test_said);
+		if (!strstr(program_said.data, line))
+			fail_msg("%s is not in %s", line, program_said.data);
 	}
 	clone_test_destroy(set);
 	clone_test_expect_nothing();
@@ -180,13 +181,13 @@ static void test_killed(void **state)
 		/* The guardian is a child of it, in a session of its own. */
 		(void)snprintf(command, sizeof(command), "kill -9 $(pgrep -P %ld -x rehearse-guard) %ld", (long)pid,
 			       (long)pid);
-		assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
+		assert_int_equal(PROGRAM_RUN("sh", "-c", command), 0);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 		assert_int_equal(clone_test_count(clone_test_records(), true), 2);
-		if (CLONE_TEST_RUN(REHEARSE_PROGRAM, "cleanup") != 0)
-			fail_msg("%s", clone_test_said);
+		if (PROGRAM_RUN(REHEARSE_PROGRAM, "cleanup") != 0)
+			fail_msg("%s", program_said.data);
 		assert_int_equal(count_clones(), 0);
-		assert_int_not_equal(CLONE_TEST_RUN("pgrep", "-f", "^sleep 4711"), 0);
+		assert_int_not_equal(PROGRAM_RUN("pgrep", "-f", "^sleep 4711"), 0);
 		clone_test_expect_nothing();
 	}
 }

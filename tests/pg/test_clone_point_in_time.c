@@ -8,6 +8,7 @@
 #include "pg_target.h"
 #include "support_clone.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,7 +144,7 @@ static void test_packed_archive(void **state)
 	char packed[256], command[1200];
 	(void)snprintf(packed, sizeof(packed), "%s", clone_test_path("it's 100% packed"));
 	(void)snprintf(command, sizeof(command), "cp -r '%s' \"%s\" && gzip \"%s\"/*", archive, packed, packed);
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
+	assert_int_equal(PROGRAM_RUN("sh", "-c", command), 0);
 	assert_int_equal(chmod(packed, 0755), 0);
 	struct clone_request request = make_request("packed", moments_ns[1]);
 	request.wal_archive = packed;
@@ -171,7 +172,7 @@ static void test_tar_backup(void **state)
 	clone_test_refused(&clone_local, &request, -ERR_DATA, "need an older one");
 	(void)snprintf(command, sizeof(command),
 		       "head -c 100000 '%s/base.tar.gz' >'%s/x' && mv '%s/x' '%s/base.tar.gz'", tars, tars, tars, tars);
-	assert_int_equal(CLONE_TEST_RUN("sh", "-c", command), 0);
+	assert_int_equal(PROGRAM_RUN("sh", "-c", command), 0);
 	clone_test_refused(&clone_local, &request, -ERR_DATA, "unpacking the base backup");
 }
 
@@ -239,10 +240,10 @@ static int make_history(void)
 	(void)snprintf(program, sizeof(program), "%s/pg_basebackup", pg_server_bindir());
 	before_backup_ns = add_row(1);
 	clock_sleep_until_ns(clock_mono_ns() + 1100 * NS_PER_MS);
-	if (CLONE_TEST_RUN(program, "-d", server.url, "-D", backup, "-c", "fast", "-X", "none") != 0)
-		fail_msg("%s", clone_test_said);
-	if (CLONE_TEST_RUN(program, "-d", server.url, "-D", clone_test_path("tars"), "-c", "fast", "-Ft", "-z") != 0)
-		fail_msg("%s", clone_test_said);
+	if (PROGRAM_RUN(program, "-d", server.url, "-D", backup, "-c", "fast", "-X", "none") != 0)
+		fail_msg("%s", program_said.data);
+	if (PROGRAM_RUN(program, "-d", server.url, "-D", clone_test_path("tars"), "-c", "fast", "-Ft", "-z") != 0)
+		fail_msg("%s", program_said.data);
 	clock_sleep_until_ns(clock_mono_ns() + 1100 * NS_PER_MS); /* a label's time has whole seconds */
 	moments_ns[0] = add_row(2);
 	moments_ns[1] = add_row(3);

@@ -16,6 +16,7 @@
 #include "server_lock_waits.h"
 #include "strbuf.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 #include "temp_folder.h"
 #include "verdict.h"
 
@@ -42,29 +43,6 @@ static char logs[2][512]; /* one for each of pgbench's modes */
 static char replays[2][520];
 static const char *const modes[2] = {"simple", "prepared"};
 
-/* Runs a program and returns its exit code; what it said is in `said`. */
-static struct strbuf said;
-
-static int run_program(const char *const *argv)
-{
-	struct error err = ERROR_INIT;
-	struct process_options options = PROCESS_OPTIONS_INIT;
-	int code = -1;
-	options.argv = argv;
-	strbuf_clear(&said);
-	if (process_run(&options, NULL, &said, &code, &err) < 0)
-		fail_msg("%s: %s", argv[0], err.text);
-	return code;
-}
-
-#define RUN(...) run_program((const char *const[]){__VA_ARGS__, NULL})
-
-static void require(int code, int expected)
-{
-	if (code != expected)
-		fail_msg("exit code %d, %d expected: %s", code, expected, said.data);
-}
-
 static void pgbench(const char *const *more)
 {
 	char program[300];
@@ -76,7 +54,7 @@ static void pgbench(const char *const *more)
 	while (*more)
 		argv[n++] = *more++;
 	argv[n] = "postgres";
-	require(run_program(argv), 0);
+	program_require(program_run(argv, NULL), 0);
 }
 
 /* The log that the server wrote since it was last started. */
@@ -88,7 +66,7 @@ static void take_log(char *out, size_t size, const char *name)
 	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
 	assert_int_equal(found.gl_pathc, 1);
 	(void)snprintf(out, size, "%s", temp_folder_file(&folder, name));
-	require(RUN("mv", found.gl_pathv[0], out), 0);
+	program_require(PROGRAM_RUN("mv", found.gl_pathv[0], out), 0);
 	globfree(&found);
 }
 
@@ -101,7 +79,7 @@ static void record(int mode)
 	(void)snprintf(name, sizeof(name), "%s.csv", modes[mode]);
 	take_log(logs[mode], sizeof(logs[mode]), name);
 	(void)snprintf(replays[mode], sizeof(replays[mode]), "%s.rpl", logs[mode]);
-	require(RUN(REHEARSE_PROGRAM, "create-replay", logs[mode], "-o", replays[mode]), 0);
+	program_require(PROGRAM_RUN(REHEARSE_PROGRAM, "create-replay", logs[mode], "-o", replays[mode]), 0);
 }
 
 static int set_up(void **state)
@@ -109,7 +87,6 @@ static int set_up(void **state)
 	(void)state;
 	temp_folder_init(&folder);
 	assert_int_equal(chmod(folder.path, 0711), 0);
-	strbuf_init(&said, (size_t)1 << 20);
 	if (pg_server_start(&server, "logging_collector = on\nlog_destination = csvlog\nlog_rotation_size = 0\n"
 				     "log_statement = all\nlog_connections = on\nlog_disconnections = on\n"
 				     "shared_buffers = 256MB\nmax_wal_size = 4GB\n") < 0)
@@ -119,11 +96,11 @@ static int set_up(void **state)
 	char unwanted[64];
 	take_log(unwanted, sizeof(unwanted), "initial.csv");
 	(void)snprintf(backup, sizeof(backup), "%s", temp_folder_file(&folder, "backup"));
-	require(RUN("cp", "-a", server.data, backup), 0);
+	program_require(PROGRAM_RUN("cp", "-a", server.data, backup), 0);
 	/* Both modes begin from the same data: the second one's log must not depend on the first one's traffic. */
 	record(0);
-	require(RUN("rm", "-rf", server.data), 0);
-	require(RUN("cp", "-a", backup, server.data), 0);
+	program_require(PROGRAM_RUN("rm", "-rf", server.data), 0);
+	program_require(PROGRAM_RUN("cp", "-a", backup, server.data), 0);
 	record(1);
 	return 0;
 }
@@ -132,7 +109,6 @@ static int tear_down(void **state)
 {
 	(void)state;
 	pg_server_stop(&server);
-	strbuf_release(&said);
 	temp_folder_release(&folder);
 	return 0;
 }
@@ -187,7 +163,7 @@ static void assert_nothing_left(void)
 	char pattern[512];
 	glob_t found;
 	(void)snprintf(pattern, sizeof(pattern), "%s/rehearse-", folder.path);
-	assert_int_not_equal(RUN("pgrep", "-f", pattern), 0);
+	assert_int_not_equal(PROGRAM_RUN("pgrep", "-f", pattern), 0);
 	(void)snprintf(pattern, sizeof(pattern), "%s/rehearse-*", folder.path);
 	assert_int_equal(glob(pattern, 0, NULL, &found), GLOB_NOMATCH);
 	globfree(&found);
@@ -196,11 +172,11 @@ static void assert_nothing_left(void)
 static void test_without_a_migration(int mode)
 {
 	const char *run = new_run(modes[mode]);
-	require(RUN(REHEARSE_PROGRAM, "test-migration", "--replay", replays[mode], "--source", backup, "-o", run,
-		    "--clone-folder", folder.path),
-		0);
+	program_require(PROGRAM_RUN(REHEARSE_PROGRAM, "test-migration", "--replay", replays[mode], "--source", backup,
+				    "-o", run, "--clone-folder", folder.path),
+			0);
 	check_counts(run);
-	assert_non_null(strstr(said.data, "CLEAR"));
+	assert_non_null(strstr(program_said.data, "CLEAR"));
 	assert_nothing_left();
 }
 
@@ -329,12 +305,12 @@ static void test_a_migration_that_fails_is_a_verdict(void **state)
 	const char *file =
 		migration_file("broken.sql", "CREATE TABLE fine (id int);\nALTER TABLE fine ADD COLMN x int;\n");
 	const char *run = new_run("broken");
-	require(RUN(REHEARSE_PROGRAM, "test-migration", "--replay", replays[0], "--stop-at", "2s", "--source", backup,
-		    "--migration", file, "-o", run, "--clone-folder", folder.path),
-		1);
-	assert_non_null(strstr(said.data, "HURTS"));
-	assert_non_null(strstr(said.data, "ADD COLMN"));
-	assert_non_null(strstr(said.data, "42601"));
+	program_require(PROGRAM_RUN(REHEARSE_PROGRAM, "test-migration", "--replay", replays[0], "--stop-at", "2s",
+				    "--source", backup, "--migration", file, "-o", run, "--clone-folder", folder.path),
+			1);
+	assert_non_null(strstr(program_said.data, "HURTS"));
+	assert_non_null(strstr(program_said.data, "ADD COLMN"));
+	assert_non_null(strstr(program_said.data, "42601"));
 	assert_nothing_left();
 }
 
@@ -378,8 +354,8 @@ static void test_a_full_disk(void **state)
 	(void)snprintf(command, sizeof(command),
 		       "ulimit -f 40; exec '%s' run-pgreplay '%s' --baseline null: -o '%s' --speed max",
 		       REHEARSE_PROGRAM, replays[0], run);
-	require(RUN("sh", "-c", command), 70);
-	assert_non_null(strstr(said.data, "cannot write"));
+	program_require(PROGRAM_RUN("sh", "-c", command), 70);
+	assert_non_null(strstr(program_said.data, "cannot write"));
 }
 
 static void test_too_few_open_files(void **state)
@@ -389,8 +365,8 @@ static void test_too_few_open_files(void **state)
 	const char *run = new_run("files");
 	(void)snprintf(command, sizeof(command), "ulimit -n 70; exec '%s' run-pgreplay '%s' --baseline null: -o '%s'",
 		       REHEARSE_PROGRAM, replays[0], run);
-	require(RUN("sh", "-c", command), 64);
-	assert_non_null(strstr(said.data, "ulimit -n"));
+	program_require(PROGRAM_RUN("sh", "-c", command), 64);
+	assert_non_null(strstr(program_said.data, "ulimit -n"));
 }
 
 int main(void)

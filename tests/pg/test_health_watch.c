@@ -423,10 +423,47 @@ static void test_processes(void **state)
 	PQfinish(conn);
 }
 
+/*
+ * What it costs, by the kernel's count (docs/measurement.md, "Cost of the health samples"): of the backend that answers
+ * and of our thread, a second, with nobody at work and with 200 sessions in a query.
+ */
+static void test_cost(void **state)
+{
+	(void)state;
+	static PGconn *conns[200];
+	size_t open = 0;
+	for (int round = 0; round < 2; round++) {
+		size_t want = round ? sizeof(conns) / sizeof(*conns) : 0;
+		for (; open < want; open++) {
+			conns[open] = pg_server_connect(&server, NULL);
+			start(conns[open], "SELECT pg_sleep(60)");
+		}
+		struct health_watch_options options = {
+			.url = server.url, .lane = "migrating", .out_path = path, .t0_ns = clock_mono_ns()};
+		struct health_watch *watch = NULL;
+		struct error err = ERROR_INIT;
+		assert_int_equal(health_watch_start(&options, &watch, &err), 0);
+		pause_ms(8300);
+		struct health_log *log = stop_watch(watch);
+		struct seen ours = see(log, "watch.cpu_ns", ""), theirs = see(log, "watch.server_cpu_ns", "");
+		assert_true(ours.count >= 3 && theirs.count >= 3);
+		double s = ns_to_s(log->end_ns - log->start_ns);
+		print_message("%3zu sessions in a query: a second takes %.2f ms of the backend, %.2f ms of ours\n", want,
+			      ns_to_ms(theirs.most - theirs.least) / s, ns_to_ms(ours.most - ours.least) / s);
+		assert_true(ns_to_ms(theirs.most - theirs.least) / s < 100);
+		health_log_free(log);
+	}
+	for (size_t i = 0; i < open; i++)
+		PQfinish(conns[i]);
+	assert_int_equal(pg_server_run(&server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE"
+						" 'SELECT pg_sleep%'"),
+			 0);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
-	if (pg_server_start(&server, "max_prepared_transactions = 5\nautovacuum_naptime = 1\nmax_wal_size = 4GB\n"))
+	if (pg_server_start(&server, "max_prepared_transactions = 5\nmax_connections = 260\nautovacuum_naptime = 1\nmax_wal_size = 4GB\n"))
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/health", server.folder);
 	return pg_server_run(&server, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS x;"
@@ -456,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_server_gone),
 		cmocka_unit_test(test_server_hangs),
 		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_cost),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -9,6 +9,7 @@
 #include "run_dir.h"
 #include "strbuf.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 #include "temp_folder.h"
 
 #include <glob.h>
@@ -30,22 +31,6 @@ static struct pg_server server;
 static char backup[512]; /* the data directory, with its server stopped */
 static char replay[512];
 static char run_dir[512];
-static struct strbuf said;
-
-static int run_program(const char *const *argv)
-{
-	struct error err = ERROR_INIT;
-	struct process_options options = PROCESS_OPTIONS_INIT;
-	int code = -1;
-	options.argv = argv;
-	strbuf_clear(&said);
-	if (process_run(&options, NULL, &said, &code, &err) < 0)
-		fail_msg("%s: %s", argv[0], err.text);
-	return code;
-}
-
-#define RUN(...) run_program((const char *const[]){__VA_ARGS__, NULL})
-
 static void record(void)
 {
 	char sql[100];
@@ -69,7 +54,6 @@ static int set_up(void **state)
 	(void)state;
 	temp_folder_init(&folder);
 	assert_int_equal(chmod(folder.path, 0711), 0);
-	strbuf_init(&said, (size_t)1 << 20);
 	if (pg_server_start(&server, NULL) < 0 ||
 	    pg_server_run(&server, "CREATE TABLE shop AS SELECT i AS id FROM generate_series(1, 5000) i") < 0)
 		return -1;
@@ -84,7 +68,6 @@ static int tear_down(void **state)
 {
 	(void)state;
 	pg_server_stop(&server);
-	strbuf_release(&said);
 	temp_folder_release(&folder);
 	return 0;
 }
@@ -95,9 +78,9 @@ static void assert_nothing_left(void)
 	char pattern[512];
 	glob_t found;
 	(void)snprintf(pattern, sizeof(pattern), "%s/rehearse-", folder.path);
-	assert_int_not_equal(RUN("pgrep", "-f", pattern), 0);
+	assert_int_not_equal(PROGRAM_RUN("pgrep", "-f", pattern), 0);
 	(void)snprintf(pattern, sizeof(pattern), "tool-of-%s", folder.path);
-	assert_int_not_equal(RUN("pgrep", "-f", pattern), 0);
+	assert_int_not_equal(PROGRAM_RUN("pgrep", "-f", pattern), 0);
 	(void)snprintf(pattern, sizeof(pattern), "%s/rehearse-*", folder.path);
 	assert_int_equal(glob(pattern, 0, NULL, &found), GLOB_NOMATCH);
 	globfree(&found);
@@ -111,24 +94,24 @@ static void test_migration(const char *way, const char *what, const char *timeou
 	/* A machine that was busy with something else for a moment says nothing of tools: once more. */
 	for (int attempt = 0; attempt < 3; attempt++) {
 		(void)snprintf(run_dir, sizeof(run_dir), "%s/run%d", folder.path, ++number);
-		code = RUN(REHEARSE_PROGRAM, "test-migration", "--replay", replay, "--source", backup, "-o", run_dir,
-			   "--clone-folder", folder.path, "--migration-timeout", timeout, way, what);
-		if (code < 2 || code > 3 || !strstr(said.data, "of the items were sent within"))
+		code = PROGRAM_RUN(REHEARSE_PROGRAM, "test-migration", "--replay", replay, "--source", backup, "-o",
+				   run_dir, "--clone-folder", folder.path, "--migration-timeout", timeout, way, what);
+		if (code < 2 || code > 3 || !strstr(program_said.data, "of the items were sent within"))
 			break;
 	}
 	if (code != expected)
-		fail_msg("%s: exit code %d, %d expected: %s", what, code, expected, said.data);
-	char *text = strbuf_detach(&said);
+		fail_msg("%s: exit code %d, %d expected: %s", what, code, expected, program_said.data);
+	char *text = strbuf_detach(&program_said);
 	assert_nothing_left();
-	strbuf_clear(&said);
-	strbuf_add_str(&said, text);
+	strbuf_clear(&program_said);
+	strbuf_add_str(&program_said, text);
 	free(text);
 }
 
 static void assert_said(const char *words)
 {
-	if (!strstr(said.data, words))
-		fail_msg("no '%s' in: %s", words, said.data);
+	if (!strstr(program_said.data, words))
+		fail_msg("no '%s' in: %s", words, program_said.data);
 }
 
 static json_t *load(const char *name)
@@ -166,7 +149,7 @@ static void test_fails_half_way(void **state)
 	assert_said("psql ended with exit status 1");
 	/* psql's words hold the value: they were shown, and are in no file. */
 	assert_said("hunter2");
-	assert_int_not_equal(RUN("grep", "-rq", "hunter2", run_dir), 0);
+	assert_int_not_equal(PROGRAM_RUN("grep", "-rq", "hunter2", run_dir), 0);
 }
 
 static void test_never_ends(void **state)
@@ -196,7 +179,8 @@ static void test_cannot_be_found(void **state)
 {
 	(void)state;
 	test_migration("--migration-command", "no-such-tool migrate", "1m", 69);
-	assert_string_equal(said.data, "rehearse: test-migration: --migration-command: no-such-tool cannot be found\n");
+	assert_string_equal(program_said.data,
+			    "rehearse: test-migration: --migration-command: no-such-tool cannot be found\n");
 	/* What only the run shows. */
 	test_migration("--migration-command", "X=1 no-such-tool migrate", "1m", 69);
 	assert_said("rehearse: test-migration: migration: the command cannot be found (exit status 127): ");

@@ -1,8 +1,8 @@
 /* Real tools through the tracing proxy, as if it were not there: what they get, and what they leave behind. */
 #include "clock.h"
 #include "mem.h"
-#include "process.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 #include "tracing_proxy.h"
 
 #include <setjmp.h>
@@ -18,25 +18,17 @@
 static struct pg_server server;
 static struct tracing_proxy *proxy;
 static struct ledger ledger;
-static struct strbuf said; /* by the program that ran last */
 
 /* Runs a program of PostgreSQL's (or another) with the proxy's address in its environment; its exit code. */
 static int run_tool(const char *const *argv)
 {
-	struct error err = ERROR_INIT;
 	char *url = mem_printf("DATABASE_URL=%s", tracing_proxy_url(proxy));
 	char *path = mem_printf("PATH=%s:/usr/bin:/bin", pg_server_bindir());
 	char *port = mem_printf("PGPORT=%d", tracing_proxy_port(proxy));
 	char *password = mem_printf("PGPASSWORD=%s", tracing_proxy_password(proxy));
 	const char *const environment[] = {
 		url, path, port, password, "PGHOST=127.0.0.1", "PGUSER=postgres", "PGDATABASE=postgres", NULL};
-	struct process_options options = PROCESS_OPTIONS_INIT;
-	options.argv = argv;
-	options.environment = environment;
-	int code = -1;
-	strbuf_clear(&said);
-	if (process_run(&options, NULL, &said, &code, &err) != 0)
-		fail_msg("%s", err.text);
+	int code = program_run(argv, environment);
 	free(url);
 	free(path);
 	free(port);
@@ -67,8 +59,8 @@ static int run_psql(const char *script)
 static void expect_psql(const char *script, const char *expected)
 {
 	int code = run_psql(script);
-	if (code != 0 || strcmp(said.data, expected) != 0)
-		fail_msg("psql: %d\n%s", code, said.data);
+	if (code != 0 || strcmp(program_said.data, expected) != 0)
+		fail_msg("psql: %d\n%s", code, program_said.data);
 }
 
 static PGconn *connect_with(const char *more)
@@ -148,8 +140,8 @@ static void test_pgbench_in_all_its_manners(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		int code =
 			run_tool((const char *const[]){"pgbench", "-M", manners[i], "-c", "3", "-t", "20", "-n", NULL});
-		if (code != 0 || !strstr(said.data, "transactions actually processed: 60/60"))
-			fail_msg("%s: %d\n%s", manners[i], code, said.data);
+		if (code != 0 || !strstr(program_said.data, "transactions actually processed: 60/60"))
+			fail_msg("%s: %d\n%s", manners[i], code, program_said.data);
 	}
 	assert_int_equal(pg_server_ask(&server, "SELECT count(*) FROM pgbench_history"), 180);
 }
@@ -180,8 +172,8 @@ static void test_psycopg2(void **state)
 			     "    print(e.diag.statement_position)\n");
 	int code = run_tool((const char *const[]){"/usr/bin/python3", path, NULL});
 	free(path);
-	if (code != 0 || strcmp(said.data, "(15,)\n[1, 2, 3, 4, 5]\n1\n") != 0)
-		fail_msg("%d: %s", code, said.data);
+	if (code != 0 || strcmp(program_said.data, "(15,)\n[1, 2, 3, 4, 5]\n1\n") != 0)
+		fail_msg("%d: %s", code, program_said.data);
 }
 
 /* ---- Logging in ---- */
@@ -662,7 +654,6 @@ static int start(void **state)
 {
 	(void)state;
 	struct error err = ERROR_INIT;
-	strbuf_init(&said, (size_t)16 * 1024 * 1024);
 	ledger_init(&ledger);
 	if (pg_server_start(&server, NULL) < 0)
 		return -1;
@@ -676,7 +667,6 @@ static int stop(void **state)
 	struct error err = ERROR_INIT;
 	(void)tracing_proxy_stop(proxy, &ledger, &err);
 	ledger_release(&ledger);
-	strbuf_release(&said);
 	pg_server_stop(&server);
 	return 0;
 }

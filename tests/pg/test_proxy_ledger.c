@@ -4,6 +4,7 @@
 #include "process.h"
 #include "sql_runner.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 #include "tracing_proxy.h"
 
 #include <setjmp.h>
@@ -76,18 +77,9 @@ static void stop_proxy(struct tracing_proxy *proxy)
 
 static void run_tool(struct tracing_proxy *proxy, const char *const *argv)
 {
-	struct error err = ERROR_INIT;
-	struct strbuf said;
-	int code = -1;
-	strbuf_init(&said, 100000);
 	char *url = mem_printf("DATABASE_URL=%s", tracing_proxy_url(proxy));
 	const char *const environment[] = {url, NULL};
-	struct process_options options = PROCESS_OPTIONS_INIT;
-	options.argv = argv;
-	options.environment = environment;
-	if (process_run(&options, NULL, &said, &code, &err) != 0 || code != 0)
-		fail_msg("%s: %d %s%s", argv[0], code, said.data, err.text);
-	strbuf_release(&said);
+	program_require(program_run(argv, environment), 0);
 	free(url);
 }
 

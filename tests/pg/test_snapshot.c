@@ -9,6 +9,7 @@
 #include "run_dir.h"
 #include "support_clone.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,17 +31,17 @@ static char backup[256], archive[256], log_file[512], replay[256], migration[256
 static void require(int code, int expected)
 {
 	if (code != expected)
-		fail_msg("exit code %d, not %d: %s", code, expected, clone_test_said);
+		fail_msg("exit code %d, not %d: %s", code, expected, program_said.data);
 }
 
 /* Any verdict will do: a second of traffic on a busy machine says nothing of latencies. */
 static void require_verdict(int code)
 {
 	if (code < 0 || code > 3)
-		fail_msg("exit code %d: %s", code, clone_test_said);
+		fail_msg("exit code %d: %s", code, program_said.data);
 }
 
-#define REHEARSE(...) CLONE_TEST_RUN(REHEARSE_PROGRAM, __VA_ARGS__)
+#define REHEARSE(...) PROGRAM_RUN(REHEARSE_PROGRAM, __VA_ARGS__)
 
 static json_t *load(const char *run, const char *name)
 {
@@ -95,7 +96,7 @@ static json_t *list_snapshots(void)
 {
 	require(REHEARSE("list-snapshots", "--json"), 0);
 	json_error_t why;
-	json_t *list = json_loads(clone_test_said, 0, &why);
+	json_t *list = json_loads(program_said.data, 0, &why);
 	assert_non_null(list);
 	return list;
 }
@@ -108,7 +109,7 @@ static void test_snapshot(void **state)
 	require(REHEARSE("create-snapshot", "--source", backup, "--wal-archive", archive, "--replay", replay, "--name",
 			 "friday", "--clone-folder", clone_test_folder(), "--lanes", "3", "--ttl", "1h"),
 		0);
-	assert_non_null(strstr(clone_test_said, "rehearse destroy-snapshot friday"));
+	assert_non_null(strstr(program_said.data, "rehearse destroy-snapshot friday"));
 	json_t *list = list_snapshots();
 	const json_t *snapshots = json_object_get(list, "snapshots");
 	assert_int_equal(json_array_size(snapshots), 3);
@@ -131,11 +132,11 @@ static void test_snapshot(void **state)
 			 clone_test_folder()),
 		64);
 	require(REHEARSE("cleanup"), 0);
-	assert_non_null(strstr(clone_test_said, "0 removed, 3 kept, 0 failed"));
+	assert_non_null(strstr(program_said.data, "0 removed, 3 kept, 0 failed"));
 	clone_test_check(urls[0], "SELECT count(*) FROM shop", "61");
 	require(REHEARSE("destroy-snapshot", "friday-migrating"), 0);
 	require(REHEARSE("cleanup", "--name", "friday", "--dry-run"), 0);
-	assert_non_null(strstr(clone_test_said, "2 to remove, 0 kept, 0 failed"));
+	assert_non_null(strstr(program_said.data, "2 to remove, 0 kept, 0 failed"));
 	require(REHEARSE("destroy-snapshot", "friday"), 0);
 	clone_test_expect_nothing();
 }
@@ -154,7 +155,7 @@ static void test_ends(void **state)
 	assert_string_equal(json_string_value(json_object_get(one, "lane")), "only");
 	json_decref(list);
 	require(REHEARSE("cleanup"), 0);
-	assert_non_null(strstr(clone_test_said, "removed brief-only: its time to live is over"));
+	assert_non_null(strstr(program_said.data, "removed brief-only: its time to live is over"));
 	clone_test_expect_nothing();
 	const int64_t moments_ms[] = {100, 600, 1500};
 	for (size_t i = 0; i < sizeof(moments_ms) / sizeof(*moments_ms); i++) {
@@ -233,13 +234,13 @@ static int set_up(void **state)
 	(void)snprintf(program, sizeof(program), "%s/pg_basebackup", pg_server_bindir());
 	if (pg_server_start(&server, settings) || pg_server_run(&server, "CREATE TABLE shop (x int PRIMARY KEY)") ||
 	    pg_server_run(&server, "INSERT INTO shop VALUES (0)") ||
-	    CLONE_TEST_RUN(program, "-d", server.url, "-D", backup, "-c", "fast", "-X", "none") != 0 ||
+	    PROGRAM_RUN(program, "-d", server.url, "-D", backup, "-c", "fast", "-X", "none") != 0 ||
 	    pg_server_run(&server, "CREATE TABLE after_the_backup (x int)"))
 		return -1;
 	/* What was logged so far is not the recording. */
 	pg_server_halt(&server);
 	(void)snprintf(remove, sizeof(remove), "sleep 2; rm '%s'/log/*", server.data);
-	if (CLONE_TEST_RUN("sh", "-c", remove) != 0 || record() != 0)
+	if (PROGRAM_RUN("sh", "-c", remove) != 0 || record() != 0)
 		return -1;
 	pg_server_halt(&server); /* the archiver ends its work first */
 	return take_log();

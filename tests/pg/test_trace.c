@@ -1,7 +1,7 @@
 /* The command trace as a user runs it: exit codes, the table, the object for programs, and targets that are refused. */
 #include "mem.h"
-#include "process.h"
 #include "support_pg_server.h"
+#include "support_program.h"
 #include "temp_folder.h"
 
 #include <jansson.h>
@@ -15,36 +15,15 @@
 
 static struct temp_folder folder;
 static struct pg_server server;
-static struct strbuf shown; /* standard output */
-static struct strbuf said;  /* standard error */
 
-static int run_program(const char *const *argv)
-{
-	struct error err = ERROR_INIT;
-	struct process_options options = PROCESS_OPTIONS_INIT;
-	int code = -1;
-	options.argv = argv;
-	options.results = &shown;
-	strbuf_clear(&said);
-	strbuf_clear(&shown);
-	if (process_run(&options, NULL, &said, &code, &err) < 0)
-		fail_msg("%s: %s", argv[0], err.text);
-	return code;
-}
-
-#define TRACE(...) \
-	run_program((const char *const[]){REHEARSE_PROGRAM, "trace", "--target", server.url, __VA_ARGS__, NULL})
-
-static void require(int code, int expected)
-{
-	if (code != expected)
-		fail_msg("exit code %d, %d expected:\n%s\n%s", code, expected, shown.data, said.data);
-}
+#define TRACE(...)                                                                                                     \
+	program_run_apart((const char *const[]){REHEARSE_PROGRAM, "trace", "--target", server.url, __VA_ARGS__, NULL}, \
+			  NULL)
 
 static void expect(const struct strbuf *text, const char *part)
 {
 	if (!strstr(text->data, part))
-		fail_msg("\"%s\" is not in\n%s\n%s", part, shown.data, said.data);
+		fail_msg("\"%s\" is not in\n%s\n%s", part, program_shown.data, program_said.data);
 }
 
 static char *write_file(const char *name, const char *sql)
@@ -63,27 +42,27 @@ static void test_files(void **state)
 	char *path = write_file("good.sql", "ALTER TABLE big ADD c text DEFAULT 'geheim';\n\n"
 					    "BEGIN; UPDATE big SET v = v + 1;\nALTER TABLE big ALTER v TYPE bigint;"
 					    " SELECT pg_sleep(0.2); COMMIT;");
-	require(TRACE("--migration", path), 0);
-	expect(&shown, "ALTER TABLE big ADD c text DEFAULT ?");
-	expect(&shown, "metadata only");
-	expect(&shown, "rewrite");
-	expect(&shown, "AccessExclusiveLock");
-	expect(&shown, "reads and writes");
-	expect(&shown, "! changes data: 5,000 rows");
-	expect(&shown, "! public.big stays locked for");
-	expect(&shown, "OUT OF REACH");
-	expect(&shown, "6 statements in ");
-	expect(&shown, "the migration went through");
-	assert_null(strstr(shown.data, "geheim"));
+	program_require(TRACE("--migration", path), 0);
+	expect(&program_shown, "ALTER TABLE big ADD c text DEFAULT ?");
+	expect(&program_shown, "metadata only");
+	expect(&program_shown, "rewrite");
+	expect(&program_shown, "AccessExclusiveLock");
+	expect(&program_shown, "reads and writes");
+	expect(&program_shown, "! changes data: 5,000 rows");
+	expect(&program_shown, "! public.big stays locked for");
+	expect(&program_shown, "OUT OF REACH");
+	expect(&program_shown, "6 statements in ");
+	expect(&program_shown, "the migration went through");
+	assert_null(strstr(program_shown.data, "geheim"));
 	free(path);
 	path = write_file("bad.sql", "ALTER TABLE big ADD d int;\nALTER TABLE big ADD d int; SELECT 1;");
-	require(TRACE("--migration", path), 1);
-	expect(&shown, "! failed: column \"d\" of relation \"big\" already exists (42701)");
-	expect(&shown, "the migration failed; 1 did not run");
+	program_require(TRACE("--migration", path), 1);
+	expect(&program_shown, "! failed: column \"d\" of relation \"big\" already exists (42701)");
+	expect(&program_shown, "the migration failed; 1 did not run");
 	free(path);
 	path = write_file("slow.sql", "SELECT pg_sleep(30);");
-	require(TRACE("--migration-timeout", "300ms", "--migration", path), 1);
-	expect(&shown, "was ended by its time limit");
+	program_require(TRACE("--migration-timeout", "300ms", "--migration", path), 1);
+	expect(&program_shown, "was ended by its time limit");
 	free(path);
 }
 
@@ -103,8 +82,8 @@ static void test_json(void **state)
 	(void)state;
 	char *path = write_file("json.sql", "CREATE INDEX big_v ON big (v); REINDEX INDEX big_v;");
 	char *ledger = mem_strdup(temp_folder_file(&folder, "ledger.json"));
-	require(TRACE("--json", "--ledger", ledger, "--migration", path), 0);
-	json_t *root = json_loads(shown.data, 0, NULL), *saved = json_load_file(ledger, 0, NULL);
+	program_require(TRACE("--json", "--ledger", ledger, "--migration", path), 0);
+	json_t *root = json_loads(program_shown.data, 0, NULL), *saved = json_load_file(ledger, 0, NULL);
 	assert_non_null(root);
 	assert_string_equal(text_of(root, "schema"), "rehearse.trace/1");
 	assert_string_equal(text_of(root, "outcome"), "ok");
@@ -127,8 +106,8 @@ static void test_json(void **state)
 	assert_int_equal(pg_server_run(&server, "CREATE INDEX big_c ON big (v)"), 0);
 	free(path);
 	path = write_file("reindex.sql", "REINDEX INDEX big_c");
-	require(TRACE("--json", "--migration", path), 0);
-	root = json_loads(shown.data, 0, NULL);
+	program_require(TRACE("--json", "--migration", path), 0);
+	root = json_loads(program_shown.data, 0, NULL);
 	const json_t *reach = json_array_get(json_object_get(root, "out_of_reach"), 0);
 	assert_string_equal(text_of(reach, "relation"), "public.big");
 	assert_string_equal(text_of(reach, "blocks"), "reads and writes");
@@ -142,20 +121,20 @@ static void test_commands(void **state)
 	(void)state;
 	char *path = write_file("psql.sql", "BEGIN;\nALTER TABLE big ADD by_psql int;\nCOMMIT;\n"
 					    "CREATE INDEX CONCURRENTLY huge_psql ON huge (v);\n");
-	require(TRACE("--", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", path), 0);
-	expect(&shown, "ALTER TABLE big ADD by_psql int");
-	expect(&shown, "ShareUpdateExclusiveLock");
-	expect(&shown, "~ seen by sampling");
+	program_require(TRACE("--", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", path), 0);
+	expect(&program_shown, "ALTER TABLE big ADD by_psql int");
+	expect(&program_shown, "ShareUpdateExclusiveLock");
+	expect(&program_shown, "~ seen by sampling");
 	assert_int_equal(pg_server_ask(&server, "SELECT count(*) FROM pg_attribute WHERE attname = 'by_psql'"), 1);
-	require(TRACE("--json", "--", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", path), 1);
-	json_t *root = json_loads(shown.data, 0, NULL);
+	program_require(TRACE("--json", "--", "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", path), 1);
+	json_t *root = json_loads(program_shown.data, 0, NULL);
 	assert_string_equal(text_of(root, "outcome"), "failed");
 	assert_string_equal(text_of(json_object_get(root, "tool"), "name"), "psql");
 	json_decref(root);
-	require(TRACE("--migration-command", "psql -X -q -c 'ALTER TABLE big ADD by_shell int'"), 0);
-	expect(&shown, "ALTER TABLE big ADD by_shell int");
-	require(TRACE("--", "false"), 1);
-	require(TRACE("--", "no-such-tool"), 69);
+	program_require(TRACE("--migration-command", "psql -X -q -c 'ALTER TABLE big ADD by_shell int'"), 0);
+	expect(&program_shown, "ALTER TABLE big ADD by_shell int");
+	program_require(TRACE("--", "false"), 1);
+	program_require(TRACE("--", "no-such-tool"), 69);
 	free(path);
 }
 
@@ -164,9 +143,9 @@ static void test_targets(void **state)
 	(void)state;
 	char *path = write_file("one.sql", "SELECT 1");
 	assert_int_equal(pg_server_run(&server, "ALTER TABLE rehearse_clone RENAME TO no_marker"), 0);
-	require(TRACE("--migration", path), 64);
-	expect(&said, "--i-know-this-is-a-clone");
-	require(TRACE("--i-know-this-is-a-clone", "--migration", path), 0);
+	program_require(TRACE("--migration", path), 64);
+	expect(&program_said, "--i-know-this-is-a-clone");
+	program_require(TRACE("--i-know-this-is-a-clone", "--migration", path), 0);
 	assert_int_equal(pg_server_run(&server, "ALTER TABLE no_marker RENAME TO rehearse_clone"), 0);
 	free(path);
 }
@@ -175,8 +154,6 @@ static int set_up(void **state)
 {
 	(void)state;
 	temp_folder_init(&folder);
-	strbuf_init(&shown, (size_t)1024 * 1024);
-	strbuf_init(&said, (size_t)1024 * 1024);
 	if (pg_server_start(&server, "autovacuum = off\n") != 0)
 		return -1;
 	return pg_server_run(&server, "CREATE TABLE rehearse_clone (name text);"
@@ -189,8 +166,6 @@ static int tear_down(void **state)
 {
 	(void)state;
 	pg_server_stop(&server);
-	strbuf_release(&shown);
-	strbuf_release(&said);
 	temp_folder_release(&folder);
 	return 0;
 }
