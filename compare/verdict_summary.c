@@ -1,7 +1,8 @@
 /* The verdict in a few lines for a terminal: see verdict.h. Made from the document alone, as every report is. */
 #include "verdict.h"
 
-#define SHOWN_MAX 5
+#define SHOWN_MAX	  5
+#define CLIENTS_SHOWN_MAX 3
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -90,6 +91,26 @@ static void add_queries(const json_t *document, struct strbuf *out)
 			    undecided);
 }
 
+/* Whom it hurt, the worst first, as they are sorted. */
+static void add_clients(const json_t *document, struct strbuf *out)
+{
+	size_t i;
+	const json_t *client;
+	json_array_foreach (json_object_get(document, "who"), i, client) {
+		double blocked = number_of(client, "blocked_statements");
+		double failed = number_of(client, "errors_only_migrating");
+		if (i == CLIENTS_SHOWN_MAX || (blocked <= 0 && failed <= 0))
+			return;
+		const char *application = text_of(client, "application");
+		strbuf_add_str(out, "  who      ");
+		add_sql(out, *application ? application : "(no application name)", 40);
+		strbuf_add_str(out, ", user ");
+		add_sql(out, text_of(client, "user"), 40);
+		strbuf_addf(out, ": of %.0f statements %.0f waited %.3g query-seconds, %.0f failed\n",
+			    number_of(client, "statements"), blocked, number_of(client, "blocked_query_s"), failed);
+	}
+}
+
 static void add_rules(const json_t *document, struct strbuf *out)
 {
 	size_t i;
@@ -114,6 +135,7 @@ void verdict_print_summary(const struct verdict *verdict, struct strbuf *out)
 	strbuf_add_char(out, '\n');
 	add_stalls(document, out);
 	add_errors(document, out);
+	add_clients(document, out);
 	add_queries(document, out);
 	add_rules(document, out);
 	if (exposures)

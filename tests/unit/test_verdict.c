@@ -146,6 +146,7 @@ static void test_stall_hurts(void **state)
 	verdict_print_summary(again, &summary);
 	assert_non_null(strstr(summary.data, "HURTS: "));
 	assert_non_null(strstr(summary.data, "public.orders"));
+	assert_non_null(strstr(summary.data, "  who      "));
 	strbuf_release(&summary);
 	verdict_free(again);
 	verdict_free(verdict);
