@@ -142,6 +142,25 @@ static void load_sessions(struct run_data *data, enum judge_lane lane)
 		qsort(data->sessions[lane], n, sizeof(struct run_session), compare_sessions);
 }
 
+uint32_t run_data_find_session(const struct run_session *sessions, size_t count, int32_t pid, int64_t at_ns)
+{
+	size_t low = 0;
+	size_t high = count;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (sessions[mid].backend_pid < pid)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	for (; low < count && sessions[low].backend_pid == pid; low++) {
+		const struct run_session *s = &sessions[low];
+		if (s->opened_ns <= at_ns + NS_PER_MS && (s->closed_ns < 0 || s->closed_ns >= at_ns))
+			return s->session;
+	}
+	return RUN_DATA_NO_SESSION;
+}
+
 static int open_logs(struct run_data *data, struct error *err)
 {
 	static const char *const names[JUDGE_LANES] = {RUN_FILE_BASELINE, RUN_FILE_MIGRATING};

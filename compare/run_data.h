@@ -54,4 +54,11 @@ struct run_data {
 int run_data_open(const char *dir, struct run_data *data, struct error *err);
 void run_data_release(struct run_data *data);
 
+#define RUN_DATA_NO_SESSION UINT32_MAX
+/*
+ * The replayed session that the backend served at that time, of one lane's sessions, which are sorted by pid: a pid may
+ * have served several, one after another.
+ */
+uint32_t run_data_find_session(const struct run_session *sessions, size_t count, int32_t pid, int64_t at_ns);
+
 #endif

@@ -68,29 +68,6 @@ static bool is_timeout(const struct run_record *r)
 }
 
 /*
- * The replayed session that the backend served at that time. A pid may have served several, one after another; the rows
- * are sorted by pid.
- */
-static uint32_t find_session(const struct run_session *sessions, size_t count, int32_t pid, int64_t at_ns)
-{
-	size_t low = 0;
-	size_t high = count;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (sessions[mid].backend_pid < pid)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	for (; low < count && sessions[low].backend_pid == pid; low++) {
-		const struct run_session *s = &sessions[low];
-		if (s->opened_ns <= at_ns + NS_PER_MS && (s->closed_ns < 0 || s->closed_ns >= at_ns))
-			return s->session;
-	}
-	return STALL_NO_SESSION;
-}
-
-/*
  * The true end lies up to one sampling interval behind the last sample. Where a transaction of the migration ended in
  * that time (two intervals, because a sample itself takes a while), the waiters were let go there.
  */
@@ -138,8 +115,8 @@ static void claim_waits(struct stall_judge *judge)
 		const struct lock_graph_claim *claim = lock_graph_claim(judge->graph, i);
 		if (lock_graph_is_migration(judge->graph, wait->pid))
 			continue;
-		uint32_t session =
-			find_session(judge->input.sessions, judge->input.session_count, wait->pid, wait->start_ns);
+		uint32_t session = run_data_find_session(judge->input.sessions, judge->input.session_count, wait->pid,
+							 wait->start_ns);
 		if (session >= judge->input.item_sessions)
 			session = STALL_NO_SESSION;
 		if (!claim->claimed) {
@@ -315,8 +292,8 @@ static void name_root(const struct stall_judge *judge, struct stall *stall)
 		stall->root.pid = pid;
 		stall->root.at_ns = from;
 		stall->root.waited_ns = to - from;
-		stall->root.session =
-			find_session(judge->input.sessions, judge->input.session_count, pid, stall->root.at_ns);
+		stall->root.session = run_data_find_session(judge->input.sessions, judge->input.session_count, pid,
+							    stall->root.at_ns);
 	}
 }
 
@@ -564,7 +541,8 @@ void stall_judge_count_blocked(const struct lock_log *locks, const struct run_se
 {
 	for (size_t i = 0; i < locks->wait_count; i++) {
 		const struct lock_wait *w = &locks->waits[i];
-		if (find_session(sessions, session_count, w->pid, w->start_ns) == STALL_NO_SESSION || w->start_ns < 0)
+		if (run_data_find_session(sessions, session_count, w->pid, w->start_ns) == STALL_NO_SESSION ||
+		    w->start_ns < 0)
 			continue;
 		for (size_t bin = (size_t)(w->start_ns / bin_ns); bin < bins; bin++) {
 			int64_t from = (int64_t)bin * bin_ns;

@@ -13,7 +13,7 @@
 #include "pairing.h"
 
 #define STALL_NO_STATEMENT SIZE_MAX
-#define STALL_NO_SESSION   UINT32_MAX
+#define STALL_NO_SESSION   RUN_DATA_NO_SESSION
 
 /* Somebody behind whom the migration itself had to queue: then the migration only amplified what that session held. */
 struct stall_root {
