@@ -7,19 +7,30 @@
 #include "byte_code.h"
 #include "chunk_file.h"
 #include "health_log_file.h"
+#include "health_look.h"
 #include "mem.h"
 
-struct health_cursor {
-	struct chunk_reader *reader;
+/* A walk over the chunks of one type, which are read one after another. */
+struct chunk_walk {
 	size_t chunk; /* the next one to be read */
 	unsigned char *data;
 	size_t capacity;
 	struct byte_reader at;
-	uint32_t left; /* samples in the chunk */
+	uint32_t left; /* samples, or looks, in the chunk */
+	uint64_t seen;
+};
+
+struct health_cursor {
+	struct chunk_reader *reader;
+	uint32_t version;
+	struct chunk_walk samples;
 	int64_t time_ns;
 	int64_t *previous; /* by series, within the chunk */
 	struct health_value *values;
-	uint64_t seen;
+	struct chunk_walk looks;
+	int64_t look_us;
+	int64_t asked_ns; /* of the look before */
+	struct health_active *active;
 };
 
 const char *health_activity_name(enum health_activity_kind kind)
@@ -89,6 +100,10 @@ static void get_summary(struct byte_reader *r, struct health_log *log)
 	log->end_ns = byte_get_signed(r);
 	log->series_lost = byte_get_varint(r);
 	log->activities_lost = byte_get_varint(r);
+	if (log->has_looks) {
+		log->looks = byte_get_varint(r);
+		log->active_lost = byte_get_varint(r);
+	}
 	if (log->interval_ns <= 0 || log->end_ns < log->start_ns)
 		r->failed = true;
 }
@@ -106,6 +121,12 @@ static bool read_table(struct health_log *log, const struct chunk_info *info, st
 			get_text(r, log->series[i].name, sizeof(log->series[i].name));
 			get_text(r, log->series[i].key, sizeof(log->series[i].key));
 		}
+	} else if (log->has_looks && memcmp(info->type, HEALTH_CHUNK_EVENTS, 4) == 0 && !log->events &&
+		   count <= HEALTH_EVENTS_MAX) {
+		log->events = mem_zalloc(count + 1, sizeof(*log->events));
+		log->event_count = count;
+		for (size_t i = 0; i < count; i++)
+			get_text(r, log->events[i].name, sizeof(log->events[i].name));
 	} else if (memcmp(info->type, HEALTH_CHUNK_ACTIVITIES, 4) == 0 && !log->activities &&
 		   count <= HEALTH_ACTIVITIES_MAX) {
 		log->activities = mem_zalloc(count + 1, sizeof(*log->activities));
@@ -136,71 +157,102 @@ static bool read_table(struct health_log *log, const struct chunk_info *info, st
 	return !r->failed && byte_reader_left(r) == 0;
 }
 
+/* What is walked over, and not read whole. */
+static bool is_walked(const struct health_log *log, const struct chunk_info *info)
+{
+	return memcmp(info->type, HEALTH_CHUNK_SAMPLES, 4) == 0 ||
+	       (log->has_looks && memcmp(info->type, HEALTH_CHUNK_LOOKS, 4) == 0);
+}
+
 static int read_tables(struct health_log *log, struct error *err)
 {
 	struct health_cursor *cursor = log->cursor;
+	struct chunk_walk *buffer = &cursor->samples; /* which has not begun */
 	for (size_t i = 0; i < chunk_reader_count(cursor->reader); i++) {
 		const struct chunk_info *info = chunk_reader_info(cursor->reader, i);
 		struct byte_reader r;
 		size_t len;
-		if (memcmp(info->type, HEALTH_CHUNK_SAMPLES, 4) == 0)
+		if (is_walked(log, info))
 			continue;
-		int rc = chunk_reader_read(cursor->reader, i, &cursor->data, &cursor->capacity, &len, err);
+		int rc = chunk_reader_read(cursor->reader, i, &buffer->data, &buffer->capacity, &len, err);
 		if (rc < 0)
 			return rc;
-		byte_reader_init(&r, cursor->data, len);
+		byte_reader_init(&r, buffer->data, len);
 		if (!read_table(log, info, &r))
 			return damaged(log, "a table of the health log is not what it should be", err);
 	}
-	if (!log->series || !log->activities || !log->gaps || !log->notes || log->interval_ns == 0)
+	if (!log->series || !log->activities || !log->gaps || !log->notes || log->interval_ns == 0 ||
+	    (log->has_looks && !log->events))
 		return damaged(log, "the health log lacks a table", err);
+	return 0;
+}
+
+/* Of this version, or of one that we can read too. */
+static int open_reader(const char *path, struct health_cursor *cursor, struct error *err)
+{
+	struct error older = ERROR_INIT;
+	cursor->version = HEALTH_LOG_VERSION;
+	int rc = chunk_reader_open(path, HEALTH_LOG_KIND, cursor->version, &cursor->reader, err);
+	if (rc == 0 || chunk_reader_open(path, HEALTH_LOG_KIND, 1, &cursor->reader, &older) < 0)
+		return rc;
+	cursor->version = 1;
+	error_clear(err);
 	return 0;
 }
 
 int health_log_open(const char *path, struct health_log **out, struct error *err)
 {
 	struct health_log *log = mem_zalloc(1, sizeof(*log));
-	log->cursor = mem_zalloc(1, sizeof(*log->cursor));
-	int rc = chunk_reader_open(path, HEALTH_LOG_KIND, HEALTH_LOG_VERSION, &log->cursor->reader, err);
+	struct health_cursor *cursor = mem_zalloc(1, sizeof(*cursor));
+	log->cursor = cursor;
+	int rc = open_reader(path, cursor, err);
+	log->has_looks = cursor->version >= 2;
 	if (rc == 0)
 		rc = read_tables(log, err);
 	if (rc < 0) {
 		health_log_free(log);
 		return rc;
 	}
-	log->cursor->previous = mem_zalloc(log->series_count + 1, sizeof(*log->cursor->previous));
-	log->cursor->values = mem_zalloc(log->series_count + 1, sizeof(*log->cursor->values));
+	cursor->previous = mem_zalloc(log->series_count + 1, sizeof(*cursor->previous));
+	cursor->values = mem_zalloc(log->series_count + 1, sizeof(*cursor->values));
+	cursor->active = mem_zalloc(HEALTH_LOOK_MAX, sizeof(*cursor->active));
 	*out = log;
 	return 0;
 }
 
-void health_log_rewind(struct health_log *log)
+static void rewind_walk(struct chunk_walk *walk)
 {
-	log->cursor->chunk = 0;
-	log->cursor->left = 0;
-	log->cursor->seen = 0;
+	walk->chunk = 0;
+	walk->left = 0;
+	walk->seen = 0;
 }
 
-/* 1 when there is a sample to be read in the chunk at hand. */
-static int next_chunk(struct health_log *log, struct error *err)
+void health_log_rewind(struct health_log *log)
 {
-	struct health_cursor *cursor = log->cursor;
-	while (cursor->left == 0) {
+	rewind_walk(&log->cursor->samples);
+	rewind_walk(&log->cursor->looks);
+}
+
+/* 1 when there is one more to be read at walk->at; *fresh when it is a chunk's first. 0 behind the last of `total`. */
+static int walk_on(struct health_log *log, struct chunk_walk *walk, const char *type, uint64_t total, bool *fresh,
+		   struct error *err)
+{
+	struct chunk_reader *reader = log->cursor->reader;
+	*fresh = false;
+	while (walk->left == 0) {
 		size_t len;
-		if (cursor->chunk == chunk_reader_count(cursor->reader))
-			return cursor->seen == log->samples ? 0
-							    : damaged(log, "it has other samples than it says", err);
-		size_t chunk = cursor->chunk++;
-		const struct chunk_info *info = chunk_reader_info(cursor->reader, chunk);
-		if (memcmp(info->type, HEALTH_CHUNK_SAMPLES, 4) != 0)
+		if (walk->chunk == chunk_reader_count(reader))
+			return walk->seen == total ? 0 : damaged(log, "it has other samples than it says", err);
+		size_t chunk = walk->chunk++;
+		const struct chunk_info *info = chunk_reader_info(reader, chunk);
+		if (memcmp(info->type, type, 4) != 0)
 			continue;
-		int rc = chunk_reader_read(cursor->reader, chunk, &cursor->data, &cursor->capacity, &len, err);
+		int rc = chunk_reader_read(reader, chunk, &walk->data, &walk->capacity, &len, err);
 		if (rc < 0)
 			return rc;
-		byte_reader_init(&cursor->at, cursor->data, len);
-		cursor->left = info->count;
-		cursor->time_ns = 0;
-		memset(cursor->previous, 0, (log->series_count + 1) * sizeof(*cursor->previous));
+		byte_reader_init(&walk->at, walk->data, len);
+		walk->left = info->count;
+		*fresh = true;
 	}
 	return 1;
 }
@@ -213,10 +265,16 @@ static int64_t sum(int64_t a, int64_t b)
 int health_log_next(struct health_log *log, struct health_sample *sample, struct error *err)
 {
 	struct health_cursor *cursor = log->cursor;
-	struct byte_reader *r = &cursor->at;
-	int rc = next_chunk(log, err);
+	struct chunk_walk *walk = &cursor->samples;
+	struct byte_reader *r = &walk->at;
+	bool fresh;
+	int rc = walk_on(log, walk, HEALTH_CHUNK_SAMPLES, log->samples, &fresh, err);
 	if (rc <= 0)
 		return rc;
+	if (fresh) {
+		cursor->time_ns = 0;
+		memset(cursor->previous, 0, (log->series_count + 1) * sizeof(*cursor->previous));
+	}
 	cursor->time_ns = sum(cursor->time_ns, byte_get_signed(r));
 	uint64_t count = byte_get_varint(r);
 	uint64_t row = 0;
@@ -230,11 +288,31 @@ int health_log_next(struct health_log *log, struct health_sample *sample, struct
 		cursor->previous[row] = sum(cursor->previous[row], byte_get_signed(r));
 		cursor->values[i] = (struct health_value){(uint32_t)row, cursor->previous[row]};
 	}
-	cursor->left--;
-	if (!sound || r->failed || (cursor->left == 0 && byte_reader_left(r) > 0))
+	walk->left--;
+	if (!sound || r->failed || (walk->left == 0 && byte_reader_left(r) > 0))
 		return damaged(log, "a sample of the health log is not what it should be", err);
-	cursor->seen++;
+	walk->seen++;
 	*sample = (struct health_sample){cursor->time_ns, (size_t)count, cursor->values};
+	return 1;
+}
+
+int health_log_next_look(struct health_log *log, struct health_look *look, struct error *err)
+{
+	struct health_cursor *cursor = log->cursor;
+	struct chunk_walk *walk = &cursor->looks;
+	bool fresh;
+	int rc = walk_on(log, walk, HEALTH_CHUNK_LOOKS, log->looks, &fresh, err);
+	if (rc <= 0)
+		return rc;
+	if (fresh)
+		cursor->look_us = 0;
+	bool sound = health_look_get(&walk->at, log->event_count, &cursor->look_us, cursor->active, look);
+	walk->left--;
+	if (!sound || (walk->left == 0 && byte_reader_left(&walk->at) > 0) ||
+	    (walk->seen > 0 && look->asked_ns < cursor->asked_ns))
+		return damaged(log, "a look at the sessions is not what it should be", err);
+	cursor->asked_ns = look->asked_ns;
+	walk->seen++;
 	return 1;
 }
 
@@ -257,9 +335,12 @@ void health_log_free(struct health_log *log)
 	free(log->activities);
 	free(log->gaps);
 	free(log->notes);
+	free(log->events);
 	if (log->cursor) {
 		chunk_reader_free(log->cursor->reader);
-		free(log->cursor->data);
+		free(log->cursor->samples.data);
+		free(log->cursor->looks.data);
+		free(log->cursor->active);
 		free(log->cursor->previous);
 		free(log->cursor->values);
 		free(log->cursor);

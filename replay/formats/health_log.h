@@ -5,6 +5,8 @@
  * - series: whole numbers over time, a name (health_series.h) and, for those of which there are several, a key: a wait
  *   event, a table, a slot. A sample holds what was measured at that moment and nothing else: a series that is missing
  *   from a sample was not asked then, or was not known. Keyed series leave out their zeros.
+ * - looks at the sessions, several a second: which backends were active at a moment, and what each waited for.
+ * `compare` says whose statements they were.
  * - activities: what the server was busy with for a while: a vacuum, a checkpoint, a backup, an index build, with its
  *   phases.
  * - gaps, in which the sampler was blind, and notes, which say why a group of series is not known.
@@ -28,6 +30,9 @@
 #define HEALTH_PHASES_MAX     64
 #define HEALTH_GAPS_MAX	      10000
 #define HEALTH_NO_SERIES      UINT32_MAX
+#define HEALTH_EVENTS_MAX     1024
+#define HEALTH_LOOK_MAX	      4096 /* active processes in one look */
+#define HEALTH_NO_EVENT	      UINT32_MAX
 
 struct health_series {
 	char name[48];
@@ -43,6 +48,24 @@ struct health_sample {
 	int64_t time_ns; /* from the run's start, when the first question was sent */
 	size_t count;
 	const struct health_value *values; /* by series; valid until the next sample */
+};
+
+/* A process that was active: a session's backend, or a parallel worker, which goes by its leader's pid. */
+struct health_active {
+	int32_t pid;
+	uint32_t event; /* row of the log's events */
+};
+
+/* What was true at some moment between asking and the answer, from the run's start, to a microsecond. */
+struct health_look {
+	int64_t asked_ns;
+	int64_t answered_ns;
+	size_t count;
+	const struct health_active *active; /* by pid; valid until the next look */
+};
+
+struct health_event {
+	char name[132]; /* "Lock:relation"; "CPU" for those that wait for nothing that the server knows of */
 };
 
 enum health_activity_kind {
@@ -103,6 +126,14 @@ void health_log_writer_begin(struct health_log_writer *writer, int64_t time_ns);
 void health_log_writer_set(struct health_log_writer *writer, uint32_t series, int64_t value);
 int health_log_writer_end(struct health_log_writer *writer, struct error *err);
 
+/* The number of a wait event; HEALTH_NO_EVENT when there are too many: those processes are counted as lost. */
+uint32_t health_log_writer_event(struct health_log_writer *writer, const char *name);
+/* One look, at any time, also between begin and end; sorts active[]. Looks come in the order of their asking. */
+int health_log_writer_look(struct health_log_writer *writer, int64_t asked_ns, int64_t answered_ns,
+			   struct health_active *active, size_t count, struct error *err);
+/* More were active than a look holds. */
+void health_log_writer_lose(struct health_log_writer *writer, uint64_t processes);
+
 struct health_log_rest {
 	const struct health_activity *activities;
 	size_t activity_count;
@@ -126,6 +157,11 @@ struct health_log {
 	int64_t end_ns;
 	uint64_t series_lost; /* series beyond HEALTH_SERIES_MAX */
 	uint64_t activities_lost;
+	bool has_looks; /* false: a file of version 1, from before sessions were looked at */
+	uint64_t looks;
+	uint64_t active_lost; /* processes beyond HEALTH_LOOK_MAX, or in wait events beyond HEALTH_EVENTS_MAX */
+	struct health_event *events;
+	size_t event_count;
 	struct health_series *series;
 	size_t series_count;
 	struct health_activity *activities;
@@ -141,6 +177,9 @@ struct health_log {
 int health_log_open(const char *path, struct health_log **out, struct error *err);
 /* 1 and the next sample in *sample, 0 at the end. */
 int health_log_next(struct health_log *log, struct health_sample *sample, struct error *err);
+/* The same of looks: a walk of its own. */
+int health_log_next_look(struct health_log *log, struct health_look *look, struct error *err);
+/* Both walks begin anew. */
 void health_log_rewind(struct health_log *log);
 /* HEALTH_NO_SERIES when there is none of that name and key. */
 uint32_t health_log_find(const struct health_log *log, const char *name, const char *key);

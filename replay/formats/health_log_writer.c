@@ -8,14 +8,24 @@
 #include "chunk_file.h"
 #include "health_log.h"
 #include "health_log_file.h"
+#include "health_look.h"
 #include "mem.h"
 
+#include <stdlib.h>
 #include <uthash.h>
 
 #define SAMPLES_PER_CHUNK 600
+#define LOOKS_PER_CHUNK	  600
+#define LOOKS_BYTES	  ((size_t)1 << 20) /* a chunk of looks ends when it is so large, too */
 
 struct known_series {
 	struct health_series id;
+	uint32_t row;
+	UT_hash_handle hh;
+};
+
+struct known_event {
+	struct health_event id;
 	uint32_t row;
 	UT_hash_handle hh;
 };
@@ -38,6 +48,14 @@ struct health_log_writer {
 	uint64_t samples;
 	int64_t first_ns;
 	int64_t last_ns;
+	struct known_event *known_events;
+	struct known_event *events[HEALTH_EVENTS_MAX];
+	uint32_t event_count;
+	struct strbuf look_chunk;
+	uint32_t chunk_looks;
+	int64_t look_us; /* of the last look in it */
+	uint64_t looks;
+	uint64_t active_lost;
 };
 
 int health_log_writer_open(const char *path, const char *lane, int64_t interval_ns, struct health_log_writer **out,
@@ -47,6 +65,7 @@ int health_log_writer_open(const char *path, const char *lane, int64_t interval_
 	(void)snprintf(writer->lane, sizeof(writer->lane), "%s", lane);
 	writer->interval_ns = interval_ns;
 	strbuf_init(&writer->chunk, CHUNK_RAW_MAX);
+	strbuf_init(&writer->look_chunk, CHUNK_RAW_MAX);
 	int rc = chunk_writer_open(path, HEALTH_LOG_KIND, HEALTH_LOG_VERSION, &writer->chunks, err);
 	if (rc < 0) {
 		health_log_writer_abort(writer);
@@ -137,6 +156,72 @@ int health_log_writer_end(struct health_log_writer *writer, struct error *err)
 	return ++writer->chunk_samples == SAMPLES_PER_CHUNK ? flush_chunk(writer, err) : 0;
 }
 
+uint32_t health_log_writer_event(struct health_log_writer *writer, const char *name)
+{
+	struct known_event *entry;
+	struct health_event id;
+	(void)snprintf(id.name, sizeof(id.name), "%s", name);
+	HASH_FIND_STR(writer->known_events, id.name, entry);
+	if (entry)
+		return entry->row;
+	if (writer->event_count == HEALTH_EVENTS_MAX)
+		return HEALTH_NO_EVENT;
+	entry = mem_zalloc(1, sizeof(*entry));
+	entry->id = id;
+	entry->row = writer->event_count;
+	writer->events[writer->event_count++] = entry;
+	HASH_ADD_STR(writer->known_events, id.name, entry);
+	return entry->row;
+}
+
+void health_log_writer_lose(struct health_log_writer *writer, uint64_t processes)
+{
+	writer->active_lost += processes;
+}
+
+static int flush_looks(struct health_log_writer *writer, struct error *err)
+{
+	if (writer->chunk_looks == 0)
+		return 0;
+	if (writer->look_chunk.overflow)
+		return error_set(err, ERR_INTERNAL, "health log: a chunk is larger than 64 MB");
+	int rc = chunk_writer_add(writer->chunks, HEALTH_CHUNK_LOOKS, writer->chunk_looks,
+				  writer->looks - writer->chunk_looks, writer->look_chunk.data, writer->look_chunk.len,
+				  err);
+	strbuf_clear(&writer->look_chunk);
+	writer->chunk_looks = 0;
+	writer->look_us = 0;
+	return rc;
+}
+
+static int compare_active(const void *a, const void *b)
+{
+	const struct health_active *x = a;
+	const struct health_active *y = b;
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return (x->event > y->event) - (x->event < y->event);
+}
+
+int health_log_writer_look(struct health_log_writer *writer, int64_t asked_ns, int64_t answered_ns,
+			   struct health_active *active, size_t count, struct error *err)
+{
+	struct health_look look = {.asked_ns = asked_ns, .answered_ns = answered_ns, .active = active};
+	for (size_t i = 0; i < count; i++) {
+		if (look.count < HEALTH_LOOK_MAX && active[i].pid > 0 && active[i].event < writer->event_count)
+			active[look.count++] = active[i];
+	}
+	writer->active_lost += count - look.count;
+	if (look.count)
+		qsort(active, look.count, sizeof(*active), compare_active);
+	health_look_put(&writer->look_chunk, &look, &writer->look_us);
+	writer->looks++;
+	writer->chunk_looks++;
+	if (writer->chunk_looks < LOOKS_PER_CHUNK && writer->look_chunk.len < LOOKS_BYTES)
+		return 0;
+	return flush_looks(writer, err);
+}
+
 static void put_text(struct strbuf *out, const char *text)
 {
 	byte_put_span(out, span_from_str(text));
@@ -182,6 +267,10 @@ static int write_tables(struct health_log_writer *writer, const struct health_lo
 		put_text(&out, writer->rows[i]->id.key);
 	}
 	int rc = add_chunk(writer, HEALTH_CHUNK_SERIES, writer->series_count, &out, err);
+	for (uint32_t i = 0; i < writer->event_count; i++)
+		put_text(&out, writer->events[i]->id.name);
+	if (rc == 0)
+		rc = add_chunk(writer, HEALTH_CHUNK_EVENTS, writer->event_count, &out, err);
 	for (size_t i = 0; i < rest->activity_count; i++)
 		put_activity(&out, &rest->activities[i]);
 	if (rc == 0)
@@ -206,6 +295,8 @@ static int write_tables(struct health_log_writer *writer, const struct health_lo
 	byte_put_signed(&out, writer->last_ns);
 	byte_put_varint(&out, writer->series_lost);
 	byte_put_varint(&out, rest->activities_lost);
+	byte_put_varint(&out, writer->looks);
+	byte_put_varint(&out, writer->active_lost);
 	if (rc == 0)
 		rc = add_chunk(writer, HEALTH_CHUNK_SUMMARY, 1, &out, err);
 	strbuf_release(&out);
@@ -215,6 +306,8 @@ static int write_tables(struct health_log_writer *writer, const struct health_lo
 int health_log_writer_commit(struct health_log_writer *writer, const struct health_log_rest *rest, struct error *err)
 {
 	int rc = flush_chunk(writer, err);
+	if (rc == 0)
+		rc = flush_looks(writer, err);
 	if (rc == 0)
 		rc = write_tables(writer, rest, err);
 	struct chunk_writer *chunks = writer->chunks;
@@ -234,6 +327,13 @@ void health_log_writer_abort(struct health_log_writer *writer)
 		HASH_DEL(writer->known, entry);
 		free(entry);
 	}
+	struct known_event *event;
+	struct known_event *next_event;
+	HASH_ITER (hh, writer->known_events, event, next_event) {
+		HASH_DEL(writer->known_events, event);
+		free(event);
+	}
 	strbuf_release(&writer->chunk);
+	strbuf_release(&writer->look_chunk);
 	free(writer);
 }

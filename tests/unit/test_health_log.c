@@ -18,6 +18,7 @@
 
 #define SECOND	INT64_C(1000000000)
 #define SAMPLES 1500 /* more than two chunks */
+#define LOOKS	1700 /* ... */
 
 static struct temp_folder folder;
 
@@ -62,12 +63,73 @@ static void write_samples(struct health_log_writer *writer)
 	}
 }
 
+/* Look i of LOOKS: none to eleven processes, told in any order; two of one pid are a backend and its parallel worker.
+ */
+static size_t looked_at(struct health_log_writer *writer, int64_t i, struct health_active *active)
+{
+	size_t count = (size_t)(i % 12);
+	for (size_t k = 0; k < count; k++) {
+		char name[40];
+		(void)snprintf(name, sizeof(name), "IO:Event%d", (int)((i + (int64_t)k) % 9));
+		active[k] = (struct health_active){(int32_t)(5000 - 100 * (int64_t)(k / 2) + i % 7),
+						   writer ? health_log_writer_event(writer, name) : 0};
+	}
+	return count;
+}
+
+static int64_t asked_at(int64_t i)
+{
+	return (i - 10) * SECOND / 10 + i * 1000;
+}
+
+static void write_looks(struct health_log_writer *writer)
+{
+	struct error err = ERROR_INIT;
+	for (int64_t i = 0; i < LOOKS; i++) {
+		struct health_active active[12];
+		size_t count = looked_at(writer, i, active);
+		/* Not whole microseconds: they are rounded outwards. */
+		assert_int_equal(
+			health_log_writer_look(writer, asked_at(i) + 1, asked_at(i) + 1999999, active, count, &err), 0);
+	}
+}
+
+static void check_looks(struct health_log *log)
+{
+	struct error err = ERROR_INIT;
+	struct health_look look;
+	assert_true(log->has_looks);
+	assert_int_equal(log->looks, LOOKS);
+	assert_int_equal(log->event_count, 9);
+	for (int64_t i = 0; i < LOOKS; i++) {
+		struct health_active active[12];
+		size_t count = looked_at(NULL, i, active);
+		assert_int_equal(health_log_next_look(log, &look, &err), 1);
+		assert_int_equal(look.asked_ns, asked_at(i));
+		assert_int_equal(look.answered_ns, asked_at(i) + 2000000);
+		assert_int_equal(look.count, count);
+		unsigned sum = 0;
+		for (size_t k = 0; k < count; k++) {
+			assert_true(k == 0 || look.active[k].pid >= look.active[k - 1].pid);
+			/* Sorted: pairs of workers come in the reverse order of their telling. */
+			assert_int_equal(look.active[k].pid, 5000 - 100 * (int64_t)((count - 1 - k) / 2) + i % 7);
+			sum += (unsigned)(log->events[look.active[k].event].name[strlen("IO:Event")] - '0');
+		}
+		unsigned expected = 0;
+		for (size_t k = 0; k < count; k++)
+			expected += (unsigned)((i + (int64_t)k) % 9);
+		assert_int_equal(sum, expected);
+	}
+	assert_int_equal(health_log_next_look(log, &look, &err), 0);
+}
+
 static void write_log(const char *path)
 {
 	struct health_log_writer *writer = NULL;
 	struct error err = ERROR_INIT;
 	assert_int_equal(health_log_writer_open(path, "migrating", SECOND, &writer, &err), 0);
 	write_samples(writer);
+	write_looks(writer);
 	struct health_phase phases[] = {{"building index: scanning table", 5, 2000000005, 312, 400},
 					{"building index: loading tuples in tree", 3000000005, 3000000006, -1, -1}};
 	struct health_activity activities[] = {{.kind = HEALTH_CREATE_INDEX,
@@ -129,8 +191,11 @@ static void test_round_trip(void **state)
 	assert_int_equal(log->series_count, 3);
 	assert_int_equal(log->activities_lost, 3);
 	check_samples(log);
+	check_looks(log);
 	health_log_rewind(log);
+	check_looks(log);
 	check_samples(log);
+	assert_int_equal(log->active_lost, 0);
 	assert_int_equal(log->activity_count, 2);
 	const struct health_activity *build = &log->activities[0];
 	assert_int_equal(build->kind, HEALTH_CREATE_INDEX);
@@ -175,6 +240,81 @@ static void test_size(void **state)
 	assert_true(ftell(file) < 8L * 1024 * 1024);
 	(void)fclose(file);
 	(void)unlink(path);
+}
+
+/* An hour of 200 of 400 sessions at work, each time others, ten looks a second: the most that a file grows by. */
+static void test_size_of_looks(void **state)
+{
+	(void)state;
+	static const char *const events[] = {"CPU", "IO:DataFileRead", "LWLock:WALWrite", "Client:ClientRead",
+					     "Lock:transactionid"};
+	struct health_log_writer *writer = NULL;
+	struct error err = ERROR_INIT;
+	const char *path = path_of("looks");
+	unsigned seed = 7;
+	assert_int_equal(health_log_writer_open(path, "baseline", SECOND, &writer, &err), 0);
+	for (int64_t i = 0; i < 3600; i++) { /* six minutes stand for the hour */
+		struct health_active active[400];
+		size_t count = 0;
+		for (int32_t pid = 0; pid < 400; pid++) {
+			if (rand_r(&seed) % 2 == 0)
+				active[count++] = (struct health_active){
+					1000000 + pid,
+					health_log_writer_event(writer,
+								events[rand_r(&seed) % 3 ? 0 : rand_r(&seed) % 5])};
+		}
+		assert_int_equal(health_log_writer_look(writer, i * SECOND / 10 + rand_r(&seed) % 1000000,
+							i * SECOND / 10 + 2000000, active, count, &err),
+				 0);
+	}
+	assert_int_equal(health_log_writer_commit(writer, &(struct health_log_rest){0}, &err), 0);
+	FILE *file = fopen(path, "rb");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, 0, SEEK_END), 0);
+	double mb = 10 * (double)ftell(file) / 1e6;
+	print_message("200 sessions at work: %.1f MB an hour\n", mb);
+	assert_true(mb < 10);
+	(void)fclose(file);
+	(void)unlink(path);
+}
+
+/* More processes than a look holds, more events than a log does, pids that are none: counted, and the rest is there. */
+static void test_too_many_active(void **state)
+{
+	(void)state;
+	static struct health_active active[HEALTH_LOOK_MAX + 10];
+	struct health_log_writer *writer = NULL;
+	struct error err = ERROR_INIT;
+	struct health_look look;
+	const char *path = path_of("crowd");
+	char name[300];
+	assert_int_equal(health_log_writer_open(path, "baseline", SECOND, &writer, &err), 0);
+	for (int i = 0; i < HEALTH_EVENTS_MAX + 3; i++) {
+		(void)snprintf(name, sizeof(name), "Extension:%d", i);
+		assert_int_equal(health_log_writer_event(writer, name),
+				 i < HEALTH_EVENTS_MAX ? (uint32_t)i : HEALTH_NO_EVENT);
+	}
+	for (int i = 0; i < HEALTH_LOOK_MAX + 10; i++)
+		active[i] = (struct health_active){INT32_MAX - i, (uint32_t)i % HEALTH_EVENTS_MAX};
+	assert_int_equal(health_log_writer_look(writer, 5, 5, active, HEALTH_LOOK_MAX + 10, &err), 0);
+	active[0] = (struct health_active){7, HEALTH_NO_EVENT};
+	active[1] = (struct health_active){-7, 0};
+	active[2] = (struct health_active){8, 1};
+	assert_int_equal(health_log_writer_look(writer, 5, 6, active, 3, &err), 0);
+	health_log_writer_lose(writer, 100);
+	assert_int_equal(health_log_writer_commit(writer, &(struct health_log_rest){0}, &err), 0);
+	struct health_log *log = open_log(path);
+	assert_int_equal(log->active_lost, 112);
+	assert_int_equal(log->event_count, HEALTH_EVENTS_MAX);
+	assert_int_equal(health_log_next_look(log, &look, &err), 1);
+	assert_int_equal(look.count, HEALTH_LOOK_MAX);
+	assert_int_equal(look.active[HEALTH_LOOK_MAX - 1].pid, INT32_MAX);
+	assert_int_equal(health_log_next_look(log, &look, &err), 1);
+	assert_int_equal(look.count, 1);
+	assert_int_equal(look.active[0].pid, 8);
+	assert_string_equal(log->events[look.active[0].event].name, "Extension:1");
+	assert_int_equal(health_log_next_look(log, &look, &err), 0);
+	health_log_free(log);
 }
 
 static void test_too_many_series(void **state)
@@ -231,8 +371,17 @@ static bool readable(const char *path)
 	int rc;
 	while ((rc = health_log_next(log, &sample, &err)) > 0)
 		;
+	struct health_look look;
+	int64_t last_ns = INT64_MIN;
+	int looks_rc;
+	while ((looks_rc = health_log_next_look(log, &look, &err)) > 0) {
+		assert_true(look.asked_ns >= last_ns && look.answered_ns >= look.asked_ns);
+		last_ns = look.asked_ns;
+		for (size_t i = 0; i < look.count; i++)
+			assert_true(look.active[i].event < log->event_count && look.active[i].pid >= 0);
+	}
 	health_log_free(log);
-	return rc == 0;
+	return rc == 0 && looks_rc == 0;
 }
 
 static void test_damage_is_refused(void **state)
@@ -260,40 +409,119 @@ static void test_damage_is_refused(void **state)
 	free(data);
 }
 
-/* Any bytes as chunks of a sound container: refused or read, never past their end. */
+/* Numbers as chunks have them: small ones more often, because they are counts and lengths. */
+static size_t any_bytes(unsigned *seed, unsigned char *bytes, size_t max)
+{
+	size_t len = (size_t)rand_r(seed) % max;
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (unsigned char)(rand_r(seed) % (rand_r(seed) % 4 ? 6 : 256));
+	return len;
+}
+
+/* Any bytes as chunks of a sound container, of either version: refused or read, never past their end. */
 static void test_any_chunks(void **state)
 {
 	(void)state;
-	static const char *const types[] = {"SAMP", "SERS", "ACTV", "GAPS", "NOTE", "SUMM"};
+	static const char *const types[] = {"SAMP", "LOOK", "SERS", "EVNT", "ACTV", "GAPS", "NOTE", "SUMM"};
+	static const unsigned char events[] = {1, 'a', 1, 'b', 1, 'c', 1, 'd', 1, 'e', 1, 'f'};
+	static const unsigned char summary[] = {1, 'x', 2, 3, 0, 0, 0, 0, 2, 0};
 	const char *path = path_of("any");
 	struct error err = ERROR_INIT;
 	unsigned seed = 1;
-	for (int round = 0; round < 200; round++) {
+	unsigned sound = 0;
+	for (int round = 0; round < 600; round++) {
 		struct chunk_writer *writer = NULL;
 		unsigned char bytes[300];
-		assert_int_equal(chunk_writer_open(path, "HLTH", 1, &writer, &err), 0);
+		uint32_t version = rand_r(&seed) % 4 ? 2 : 1;
+		assert_int_equal(chunk_writer_open(path, "HLTH", version, &writer, &err), 0);
 		for (size_t t = 0; t < sizeof(types) / sizeof(*types); t++) {
-			size_t len = (size_t)rand_r(&seed) % sizeof(bytes);
-			for (size_t i = 0; i < len; i++) /* small numbers more often: they are counts and lengths */
-				bytes[i] = (unsigned char)(rand_r(&seed) % (rand_r(&seed) % 4 ? 6 : 256));
-			/* An empty table is always sound, so that what lies behind it is reached. */
-			bool empty = t > 0 && t < 5 && rand_r(&seed) % 3;
-			uint32_t count = (uint32_t)(rand_r(&seed) % 20);
-			static const unsigned char summary[] = {1, 'x', 2, 3, 0, 0, 0, 0};
-			bool sum = t == 5 && rand_r(&seed) % 3;
-			assert_int_equal(chunk_writer_add(writer, types[t],
-							  empty ? 0
-							  : sum ? 1
-								: count,
-							  0, sum ? summary : bytes,
-							  empty ? 0
-							  : sum ? sizeof(summary)
-								: len,
-							  &err),
-					 0);
+			const void *data = bytes;
+			size_t len = any_bytes(&seed, bytes, t < 2 ? 20 : sizeof(bytes));
+			uint32_t count = (uint32_t)(rand_r(&seed) % (t < 2 ? 4 : 20));
+			/* Mostly sound tables, so that what lies behind them is reached. */
+			bool plain = rand_r(&seed) % 8;
+			if (version == 1 && (t == 1 || t == 3) && plain)
+				continue;
+			if (t > 1 && plain) {
+				count = t == 3 ? 6 : t == 7;
+				len = t == 3 ? sizeof(events) : t == 7 ? sizeof(summary) - (version == 1 ? 2 : 0) : 0;
+				data = t == 3 ? events : summary;
+			}
+			assert_int_equal(chunk_writer_add(writer, types[t], count, 0, data, len, &err), 0);
 		}
 		assert_int_equal(chunk_writer_commit(writer, &err), 0);
-		(void)readable(path);
+		sound += readable(path);
+	}
+	assert_true(sound < 100); /* some are, by chance */
+}
+
+/* One look of hand-made bytes, in a file that is sound beside it. */
+static bool look_is_read(const unsigned char *bytes, size_t len, uint32_t count)
+{
+	static const unsigned char events[] = {1, 'a', 1, 'b'};
+	unsigned char summary[] = {1, 'x', 2, 0, 0, 0, 0, 0, (unsigned char)count, 0};
+	const char *path = path_of("hostile");
+	struct chunk_writer *writer = NULL;
+	struct error err = ERROR_INIT;
+	assert_int_equal(chunk_writer_open(path, "HLTH", 2, &writer, &err), 0);
+	assert_int_equal(chunk_writer_add(writer, "LOOK", count, 0, bytes, len, &err), 0);
+	assert_int_equal(chunk_writer_add(writer, "SERS", 0, 0, "", 0, &err), 0);
+	assert_int_equal(chunk_writer_add(writer, "EVNT", 2, 0, events, sizeof(events), &err), 0);
+	assert_int_equal(chunk_writer_add(writer, "ACTV", 0, 0, "", 0, &err), 0);
+	assert_int_equal(chunk_writer_add(writer, "GAPS", 0, 0, "", 0, &err), 0);
+	assert_int_equal(chunk_writer_add(writer, "NOTE", 0, 0, "", 0, &err), 0);
+	assert_int_equal(chunk_writer_add(writer, "SUMM", 1, 0, summary, sizeof(summary), &err), 0);
+	assert_int_equal(chunk_writer_commit(writer, &err), 0);
+	return readable(path);
+}
+#define LOOK_IS_READ(count, ...) \
+	look_is_read((const unsigned char[]){__VA_ARGS__}, sizeof((const unsigned char[]){__VA_ARGS__}), count)
+
+static void test_hostile_looks(void **state)
+{
+	(void)state;
+	assert_true(LOOK_IS_READ(1, 2, 5, 2, 7, 1, 0, 0));
+	assert_true(LOOK_IS_READ(2, 2, 5, 0, 0, 5, 0));				    /* asked twice in one microsecond */
+	assert_false(LOOK_IS_READ(1, 2, 5, 2, 7, 2, 0, 0));			    /* event 2 of 2 */
+	assert_false(LOOK_IS_READ(1, 2, 5, 3, 7, 1, 0, 0));			    /* a process less than it says */
+	assert_false(LOOK_IS_READ(1, 2, 5, 1, 7, 1, 0, 0));			    /* ... and more */
+	assert_false(LOOK_IS_READ(2, 2, 5, 0, 1, 5, 0));			    /* back in time */
+	assert_false(LOOK_IS_READ(1, 2, 5, 0x81, 0x20, 1, 0, 1, 0));		    /* 4,097 processes */
+	assert_false(LOOK_IS_READ(1, 2, 5, 2, 0xff, 0xff, 0xff, 0xff, 7, 0, 1, 0)); /* a pid of 2^31 */
+	/* Times that would overflow, alone or as a sum. */
+	assert_false(LOOK_IS_READ(1, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 0));
+	assert_false(LOOK_IS_READ(1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0));
+	assert_false(LOOK_IS_READ(2, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x07, 0, 0, 0xfe, 0xff, 0xff, 0xff, 0xff,
+				  0xff, 0xff, 0x07, 0, 0));
+}
+
+/* A file from before sessions were looked at is read, and says that it has none; one from after us is refused. */
+static void test_versions(void **state)
+{
+	(void)state;
+	static const unsigned char summary[] = {1, 'x', 2, 0, 0, 0, 0, 0};
+	const char *path = path_of("version");
+	for (uint32_t version = 1; version <= 3; version += 2) {
+		struct chunk_writer *writer = NULL;
+		struct error err = ERROR_INIT;
+		struct health_log *log = NULL;
+		struct health_look look;
+		assert_int_equal(chunk_writer_open(path, "HLTH", version, &writer, &err), 0);
+		assert_int_equal(chunk_writer_add(writer, "SERS", 0, 0, "", 0, &err), 0);
+		assert_int_equal(chunk_writer_add(writer, "ACTV", 0, 0, "", 0, &err), 0);
+		assert_int_equal(chunk_writer_add(writer, "GAPS", 0, 0, "", 0, &err), 0);
+		assert_int_equal(chunk_writer_add(writer, "NOTE", 0, 0, "", 0, &err), 0);
+		assert_int_equal(chunk_writer_add(writer, "SUMM", 1, 0, summary, sizeof(summary), &err), 0);
+		assert_int_equal(chunk_writer_commit(writer, &err), 0);
+		if (version == 3) {
+			assert_true(health_log_open(path, &log, &err) < 0);
+			assert_non_null(strstr(err.text, "version 3 at offset 8, this program reads 2"));
+			continue;
+		}
+		log = open_log(path);
+		assert_false(log->has_looks);
+		assert_int_equal(health_log_next_look(log, &look, &err), 0);
+		health_log_free(log);
 	}
 }
 
@@ -341,7 +569,9 @@ int main(void)
 		cmocka_unit_test(test_round_trip),	cmocka_unit_test(test_size),
 		cmocka_unit_test(test_too_many_series), cmocka_unit_test(test_damage_is_refused),
 		cmocka_unit_test(test_any_chunks),	cmocka_unit_test(test_abort_leaves_nothing),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_names),		cmocka_unit_test(test_size_of_looks),
+		cmocka_unit_test(test_too_many_active), cmocka_unit_test(test_hostile_looks),
+		cmocka_unit_test(test_versions),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
