@@ -557,7 +557,9 @@ static void test_stopped_in_the_middle(void **state)
 		if (process_start(&options, &children[i], &err) != 0)
 			fail_msg("%s", err.text);
 	}
-	clock_sleep_until_ns(clock_mono_ns() + 2 * NS_PER_S);
+	PGconn *conn = PQconnectdb(database_url);
+	for (int i = 0; i < 600 && pg_server_number(conn, "SELECT count(*) FROM orders") < 5010; i++)
+		clock_sleep_until_ns(clock_mono_ns() + 50 * NS_PER_MS);
 	int64_t begin_ns = clock_mono_ns();
 	stop_proxy(proxy);
 	assert_true(clock_mono_ns() - begin_ns < 10 * NS_PER_S);
@@ -566,7 +568,6 @@ static void test_stopped_in_the_middle(void **state)
 	assert_true(ledger.statement_count > 20);
 	for (size_t i = 1; i < ledger.statement_count; i++)
 		assert_true(ledger.statements[i].start_ns >= ledger.statements[i - 1].start_ns);
-	PGconn *conn = PQconnectdb(database_url);
 	assert_int_equal(
 		pg_server_number(conn, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
 				       "pid <> pg_backend_pid()"),
