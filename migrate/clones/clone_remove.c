@@ -4,13 +4,13 @@
 #include "clock.h"
 #include "clone_processes.h"
 #include "clone_script.h"
+#include "clone_shared_memory.h"
 #include "folder_copy.h"
 #include "mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -47,65 +47,6 @@ int clone_folder_create(const struct clone_record *record, struct error *err)
 	return rc;
 }
 
-/*
- * The beginning of a server's System V segment (PostgreSQL's storage/pg_shmem.h, PGShmemHeader; the same since 9.4 for
- * what is here). Its dsm_control names the POSIX segment that the server holds from its start to its end.
- */
-struct segment_header {
-	int32_t magic;
-	pid_t creator_pid;
-	size_t total_size;
-	size_t free_offset;
-	uint32_t dsm_control;
-};
-
-#define SEGMENT_MAGIC 679834894
-
-static void remove_posix_segment(int id, pid_t server, uid_t uid)
-{
-	char path[64];
-	struct stat info;
-	const struct segment_header *header = shmat(id, NULL, SHM_RDONLY);
-	if (header == (void *)-1)
-		return;
-	bool known = header->magic == SEGMENT_MAGIC && header->creator_pid == server && header->dsm_control;
-	(void)snprintf(path, sizeof(path), "/dev/shm/PostgreSQL.%u", header->dsm_control);
-	(void)shmdt(header);
-	if (known && lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == uid)
-		(void)unlink(path);
-}
-
-/*
- * A server that was killed leaves shared memory behind, which no process's end removes. Line 7 of postmaster.pid has
- * key and id of its small System V segment (PostgreSQL's miscadmin.h, LOCK_FILE_LINE_SHMEM_KEY), the first line its
- * pid. What is removed is the clone's user's, and nobody is attached to it.
- */
-static void remove_shared_memory(int dir, uid_t uid)
-{
-	char line[128] = "";
-	long server = 0;
-	int fd = openat(dir, "data/postmaster.pid", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
-	for (int i = 0; file && i < 7; i++) {
-		if (!fgets(line, sizeof(line), file))
-			line[0] = '\0';
-		if (i == 0)
-			server = strtol(line, NULL, 10);
-	}
-	if (file)
-		(void)fclose(file);
-	char *end = NULL;
-	unsigned long key = strtoul(line, &end, 10);
-	long id = end != line ? strtol(end, NULL, 10) : -1;
-	struct shmid_ds info;
-	if (key == 0 || id < 0 || shmctl((int)id, IPC_STAT, &info) != 0)
-		return;
-	if (info.shm_nattch != 0 || info.shm_perm.uid != uid || info.shm_perm.__key != (key_t)key)
-		return;
-	remove_posix_segment((int)id, (pid_t)server, uid);
-	(void)shmctl((int)id, IPC_RMID, NULL);
-}
-
 /* 1: ours; 0: empty, so nobody's; negative: it has something in it and no mark of ours. */
 static int look_at_folder(int dir, const char *marker, const struct clone_record *record, struct error *err)
 {
@@ -134,7 +75,7 @@ static int clear_marked(int dir, const char *marker, const struct clone_record *
 			clock_sleep_until_ns(clock_mono_ns() + 100 * NS_PER_MS);
 		error_clear(err);
 		bool ended = clone_stop_processes(record->folder);
-		remove_shared_memory(dir, record->run_uid);
+		clone_remove_shared_memory(dir, record->run_uid);
 		rc = ended ? folder_clear(dir, marker, record->folder, err)
 			   : error_set(err, ERR_INTERNAL, "%s: its server does not end", record->folder);
 	}
