@@ -12,27 +12,6 @@
 #define PATIENCE_NS	  (2 * NS_PER_S) /* for an answer, the server's own timeout included */
 #define STOP_PATIENCE_NS  (NS_PER_S / 2)
 #define TIMEOUTS_MAX	  3
-#define COST_SHARE	  200
-#define PACE_MAX_NS	  (60 * NS_PER_S)
-
-bool health_pace_is_due(const struct health_pace *pace, int64_t now_ns)
-{
-	return now_ns >= pace->due_ns;
-}
-
-void health_pace_done(struct health_pace *pace, int64_t now_ns, int64_t cost_ns)
-{
-	pace->costs_ns[pace->cost_count++ % HEALTH_COSTS_KEPT] = cost_ns;
-	size_t kept = pace->cost_count < HEALTH_COSTS_KEPT ? pace->cost_count : HEALTH_COSTS_KEPT;
-	int64_t least_ns = cost_ns;
-	for (size_t i = 0; i < kept; i++)
-		least_ns = pace->costs_ns[i] < least_ns ? pace->costs_ns[i] : least_ns;
-	int64_t wait_ns = least_ns < PACE_MAX_NS / COST_SHARE ? least_ns * COST_SHARE : PACE_MAX_NS;
-	if (wait_ns < pace->interval_ns)
-		wait_ns = pace->interval_ns;
-	/* A quarter early: samples come at whole intervals, give or take a little. */
-	pace->due_ns = now_ns + wait_ns - pace->interval_ns / 4;
-}
 
 void health_link_hurry(struct health_link *link, bool only_seldom)
 {

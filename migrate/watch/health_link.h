@@ -8,6 +8,7 @@
 #define HEALTH_LINK_H
 
 #include "error.h"
+#include "health_pace.h"
 #include "health_queries.h"
 
 #include <libpq-fe.h>
@@ -15,23 +16,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-#define HEALTH_COSTS_KEPT 8
-
-/*
- * How often something is done whose cost is not known beforehand: a 200th of the time at most, but for the few
- * milliseconds that everybody may take. The least of the last few costs counts, so that a machine that is
- * overloaded for a while, which is when one wants to look, is not looked at less.
- */
-struct health_pace {
-	int64_t interval_ns;
-	int64_t due_ns;
-	int64_t costs_ns[HEALTH_COSTS_KEPT];
-	size_t cost_count;
-};
-bool health_pace_is_due(const struct health_pace *pace, int64_t now_ns);
-/* It was done at now_ns and took cost_ns. */
-void health_pace_done(struct health_pace *pace, int64_t now_ns, int64_t cost_ns);
 
 struct health_link_group {
 	struct health_query query;

@@ -167,6 +167,18 @@ static const char tables_sql[] =
 static const char size_sql[] =
 	"SELECT 'db.size_bytes', NULL, pg_catalog.pg_database_size(pg_catalog.current_database())";
 
+/*
+ * Asked ten times a second, so that it does nothing but list. A parallel worker goes by its leader's pid: what it waits
+ * for is what the leader's statement waits for. Before 13 the server does not say whose it is.
+ */
+#define SESSIONS_SQL(pid, types)                                                                         \
+	"SELECT " pid ", coalesce(wait_event_type || ':' || wait_event, 'CPU')"                          \
+	" FROM pg_catalog.pg_stat_get_activity(NULL) WHERE state = 'active' AND backend_type IN (" types \
+	") AND pid <> pg_catalog.pg_backend_pid() AND NOT " OWN
+
+static const char sessions_sql_12[] = SESSIONS_SQL("pid", "'client backend'");
+static const char sessions_sql_13[] = SESSIONS_SQL("coalesce(leader_pid, pid)", "'client backend', 'parallel worker'");
+
 struct health_query health_query_for(enum health_group group, int server_version_num)
 {
 	int version = server_version_num / 10000;
@@ -191,6 +203,9 @@ struct health_query health_query_for(enum health_group group, int server_version
 							     : progress_sql_12};
 	case HEALTH_GROUP_TABLES:
 		return (struct health_query){"tables", NS_PER_S, true, false, tables_sql};
+	case HEALTH_GROUP_SESSIONS:
+		return (struct health_query){"sessions", 0, false, true,
+					     version >= 13 ? sessions_sql_13 : sessions_sql_12};
 	case HEALTH_GROUP_SIZE:
 	default:
 		return (struct health_query){"size", 2 * NS_PER_S, true, false, size_sql};

@@ -1,7 +1,7 @@
 /*
  * What a server is asked about its health, for each version from 12 to 18: the one place where it matters which view
  * has which column since when. A query's rows are (name of a series, key or NULL, value), so that one loop takes them
- * all in; only `progress` has rows of its own (health_progress_column).
+ * all in; only `progress` (health_progress_column) and `sessions` (pid, wait event) have rows of their own.
  *
  * Sources: the manual's chapters "The Cumulative Statistics System" and "Progress Reporting" of each version, and
  * src/backend/catalog/system_views.sql. Functions are used in place of views where the view joins catalogs that a
@@ -24,6 +24,7 @@ enum health_group {
 	HEALTH_GROUP_PROGRESS,	  /* vacuums, index builds, backups under way */
 	HEALTH_GROUP_TABLES,	  /* dead and live rows */
 	HEALTH_GROUP_SIZE,	  /* of the database */
+	HEALTH_GROUP_SESSIONS,	  /* who is active and waits for what: not of a sample, but of a look (health_pace.h) */
 	HEALTH_GROUPS
 };
 

@@ -27,6 +27,9 @@
 struct health_watch {
 	struct health_watch_options options; /* strings are ours */
 	struct health_link link;
+	struct health_looks looks;
+	struct health_active active[HEALTH_LOOK_MAX];
+	int64_t sample_due_ns; /* from the run's start */
 	struct health_log_writer *writer;
 	struct error write_error; /* the first one; nothing is sampled from then on */
 	struct activity_list activities;
@@ -160,7 +163,9 @@ static void take_group(struct health_watch *watch, enum health_group group, cons
 /* False when the connection was lost; then what was answered before is in the sample. */
 static bool ask_server(struct health_watch *watch, int64_t now_ns, unsigned *answered)
 {
-	for (int group = 0; group < HEALTH_GROUPS; group++) {
+	if (watch->link.groups[HEALTH_GROUP_SESSIONS].off)
+		note(watch, "sessions", watch->link.groups[HEALTH_GROUP_SESSIONS].reason);
+	for (int group = 0; group < HEALTH_GROUP_SESSIONS; group++) {
 		PGresult *result = NULL;
 		switch (health_link_ask(&watch->link, group, now_ns, &result)) {
 		case HEALTH_ANSWERED:
@@ -281,6 +286,39 @@ static void take_sample(struct health_watch *watch, bool only_server)
 		log_warn("health watch of %s: %s", watch->options.lane, watch->write_error.text);
 }
 
+static void take_look(struct health_watch *watch, const PGresult *result, int64_t asked_ns, int64_t answered_ns)
+{
+	int rows = PQntuples(result);
+	size_t count = 0;
+	for (int i = 0; i < rows && count < HEALTH_LOOK_MAX; i++)
+		watch->active[count++] =
+			(struct health_active){(int32_t)pg_conn_int(result, i, 0, 0),
+					       health_log_writer_event(watch->writer, PQgetvalue(result, i, 1))};
+	health_log_writer_lose(watch->writer, (uint64_t)rows - count);
+	if (health_log_writer_look(watch->writer, asked_ns, answered_ns, watch->active, count, &watch->write_error) < 0)
+		log_warn("health watch of %s: %s", watch->options.lane, watch->write_error.text);
+}
+
+/* Who is active, and what for does he wait? What the server saw lies between asking and the answer. */
+static void look_at_sessions(struct health_watch *watch)
+{
+	PGresult *result = NULL;
+	struct health_link_group *group = &watch->link.groups[HEALTH_GROUP_SESSIONS];
+	int64_t asked_ns = clock_mono_ns() - watch->options.t0_ns;
+	enum health_answer answer = health_link_ask(&watch->link, HEALTH_GROUP_SESSIONS, asked_ns, &result);
+	int64_t answered_ns = clock_mono_ns() - watch->options.t0_ns;
+	health_looks_done(&watch->looks, answered_ns - asked_ns);
+	if (answer == HEALTH_ANSWERED) {
+		take_look(watch, result, asked_ns, answered_ns);
+		PQclear(result);
+	} else if (answer == HEALTH_LOST) {
+		lose(watch);
+	} else if (answer == HEALTH_UNKNOWN && !group->off) {
+		note(watch, "sessions", group->reason);
+		group->timeouts = 0; /* it is short: what is slow is the server, for a while */
+	}
+}
+
 static bool connect_server(struct health_watch *watch)
 {
 	struct error err = ERROR_INIT;
@@ -298,12 +336,28 @@ static bool connect_server(struct health_watch *watch)
 	return true;
 }
 
-/* Until the next whole interval from the run's start, so that both lanes are looked at in the same moment. */
-static void sleep_to_next(struct health_watch *watch)
+/* The next whole interval from the run's start, so that both lanes are looked at in the same moment. */
+static int64_t next_sample_ns(const struct health_watch *watch, int64_t now_ns)
 {
 	int64_t interval_ns = watch->options.interval_ns;
-	int64_t past_ns = (clock_mono_ns() - watch->options.t0_ns) % interval_ns;
-	int64_t next_ns = clock_mono_ns() + interval_ns - (past_ns < 0 ? past_ns + interval_ns : past_ns);
+	int64_t past_ns = now_ns % interval_ns;
+	return now_ns + interval_ns - (past_ns < 0 ? past_ns + interval_ns : past_ns);
+}
+
+static bool can_look(const struct health_watch *watch)
+{
+	return watch->link.conn && !watch->link.groups[HEALTH_GROUP_SESSIONS].off;
+}
+
+/* Until the next sample, or the next look if there is a server to look at. */
+static void sleep_to_next(struct health_watch *watch)
+{
+	int64_t next_ns = watch->sample_due_ns;
+	if (can_look(watch)) {
+		int64_t look_ns = health_looks_next_ns(&watch->looks, clock_mono_ns() - watch->options.t0_ns);
+		next_ns = look_ns < next_ns ? look_ns : next_ns;
+	}
+	next_ns += watch->options.t0_ns;
 	struct timespec at = {.tv_sec = next_ns / NS_PER_S, .tv_nsec = next_ns % NS_PER_S};
 	(void)pthread_mutex_lock(&watch->lock);
 	while (!atomic_load(&watch->stop) && pthread_cond_timedwait(&watch->wake, &watch->lock, &at) != ETIMEDOUT)
@@ -315,11 +369,17 @@ static void *watch_main(void *context)
 {
 	struct health_watch *watch = context;
 	while (!atomic_load(&watch->stop) && watch->write_error.code == 0) {
-		if (connect_server(watch))
-			take_sample(watch, false);
+		if (clock_mono_ns() - watch->options.t0_ns >= watch->sample_due_ns) {
+			if (connect_server(watch))
+				take_sample(watch, false);
+			health_looks_review(&watch->looks);
+			watch->sample_due_ns = next_sample_ns(watch, clock_mono_ns() - watch->options.t0_ns);
+		} else if (can_look(watch)) {
+			look_at_sessions(watch);
+		}
 		sleep_to_next(watch);
 	}
-	/* A last look. Soon after the one before it a rate would only be noise: then at what is looked at seldom. */
+	/* A last sample. Soon after the one before it a rate would only be noise: then at what is looked at seldom. */
 	int64_t since_ns = clock_mono_ns() - watch->options.t0_ns - watch->last_ns;
 	bool soon = watch->samples > 0 && since_ns <= watch->options.interval_ns / 2;
 	if (watch->write_error.code == 0 && watch->link.conn) {
@@ -363,6 +423,8 @@ int health_watch_start(const struct health_watch_options *options, struct health
 	watch->options.out_path = mem_strdup(options->out_path);
 	if (watch->options.interval_ns <= 0)
 		watch->options.interval_ns = DEFAULT_INTERVAL_NS;
+	watch->sample_due_ns = INT64_MIN;
+	health_looks_init(&watch->looks, watch->options.interval_ns);
 	watch->tree_pace.interval_ns = watch->options.interval_ns;
 	watch->tree_pace.due_ns = INT64_MIN;
 	activity_list_init(&watch->activities);

@@ -2,7 +2,9 @@
  * The health sampler: a thread and a connection of its own beside one lane, that asks the server once a second what
  * explains a slow minute: who waits for what, how old the oldest snapshot is, WAL, slots, dead rows, checkpoints,
  * vacuums, index builds, and, where the server runs on this machine, its processes' CPU time, memory and I/O
- * (docs/health.md has the list). Samples go to the run directory as they come (health_log.h).
+ * (docs/health.md has the list). Up to ten times a second it looks which sessions are active and what each waits for,
+ * so that it can be said of each statement (health_pace.h). Samples go to the run directory as they come
+ * (health_log.h).
  *
  * It never ends a run: what the server does not tell is not known, with the reason in the file, and a server that is
  * gone leaves a gap.

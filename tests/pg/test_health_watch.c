@@ -423,6 +423,64 @@ static void test_processes(void **state)
 	PQfinish(conn);
 }
 
+/* In how many looks a backend, or a parallel worker of its, was in that wait event. */
+static unsigned count_looks(struct health_log *log, PGconn *conn, const char *event)
+{
+	struct health_look look;
+	struct error err = ERROR_INIT;
+	unsigned count = 0;
+	int rc;
+	health_log_rewind(log);
+	while ((rc = health_log_next_look(log, &look, &err)) > 0) {
+		bool there = false;
+		assert_true(look.answered_ns >= look.asked_ns);
+		for (size_t i = 0; i < look.count; i++)
+			there |= look.active[i].pid == PQbackendPID(conn) &&
+				 (!event || strcmp(log->events[look.active[i].event].name, event) == 0);
+		count += there;
+	}
+	assert_int_equal(rc, 0);
+	return count;
+}
+
+/* Who waits for what, by pid: a sleep, a lock, a statement whose parallel workers sleep while it waits for them. */
+static void test_looks(void **state)
+{
+	(void)state;
+	PGconn *sleeper = pg_server_connect(&server, NULL), *holder = pg_server_connect(&server, NULL),
+	       *victim = pg_server_connect(&server, NULL), *leader = pg_server_connect(&server, NULL);
+	assert_int_equal(pg_server_sql(holder, "BEGIN; LOCK TABLE small"), 0);
+	assert_int_equal(pg_server_sql(leader, "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;"
+					       " SET min_parallel_table_scan_size = 0;"
+					       " SET parallel_leader_participation = off"),
+			 0);
+	struct health_watch *watch = start_watch(server.url);
+	start(sleeper, "SELECT pg_sleep(1.2)");
+	start(victim, "SELECT count(*) FROM small");
+	start(leader, "SELECT count(pg_sleep(0.01)) FROM t WHERE x <= 200");
+	pause_ms(1500);
+	assert_int_equal(pg_server_sql(holder, "COMMIT"), 0);
+	finish(sleeper);
+	finish(victim);
+	finish(leader);
+	struct health_log *log = stop_watch(watch);
+	/* Ticks are of 10 ms here. How many are taken depends on what a look takes on a busy machine. */
+	print_message("%u looks in %.1f s\n", (unsigned)log->looks, ns_to_s(log->end_ns - log->start_ns));
+	assert_true(log->looks >= 12);
+	assert_true(count_looks(log, sleeper, "Timeout:PgSleep") >= 8);
+	assert_true(count_looks(log, victim, "Lock:relation") >= 10);
+	assert_true(count_looks(log, victim, "Lock:relation") > count_looks(log, sleeper, "Timeout:PgSleep"));
+	assert_int_equal(count_looks(log, holder, "Client:ClientRead"), 0); /* idle in its transaction */
+	assert_true(count_looks(log, leader, "IPC:ExecuteGather") >= 4);
+	assert_true(count_looks(log, leader, "Timeout:PgSleep") >= 4); /* its worker's */
+	assert_int_equal(log->active_lost, 0);
+	health_log_free(log);
+	PQfinish(sleeper);
+	PQfinish(holder);
+	PQfinish(victim);
+	PQfinish(leader);
+}
+
 /*
  * What it costs, by the kernel's count (docs/measurement.md, "Cost of the health samples"): of the backend that answers
  * and of our thread, a second, with nobody at work and with 200 sessions in a query.
@@ -448,22 +506,26 @@ static void test_cost(void **state)
 		struct seen ours = see(log, "watch.cpu_ns", ""), theirs = see(log, "watch.server_cpu_ns", "");
 		assert_true(ours.count >= 3 && theirs.count >= 3);
 		double s = ns_to_s(log->end_ns - log->start_ns);
-		print_message("%3zu sessions in a query: a second takes %.2f ms of the backend, %.2f ms of ours\n", want,
-			      ns_to_ms(theirs.most - theirs.least) / s, ns_to_ms(ours.most - ours.least) / s);
+		print_message("%3zu sessions in a query: a second takes %.2f ms of the backend, %.2f ms of ours; %.1f "
+			      "looks\n",
+			      want, ns_to_ms(theirs.most - theirs.least) / s, ns_to_ms(ours.most - ours.least) / s,
+			      (double)log->looks / s);
 		assert_true(ns_to_ms(theirs.most - theirs.least) / s < 100);
 		health_log_free(log);
 	}
 	for (size_t i = 0; i < open; i++)
 		PQfinish(conns[i]);
-	assert_int_equal(pg_server_run(&server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE"
-						" 'SELECT pg_sleep%'"),
+	assert_int_equal(pg_server_run(&server,
+				       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE"
+				       " 'SELECT pg_sleep%'"),
 			 0);
 }
 
 static int set_up(void **state)
 {
 	(void)state;
-	if (pg_server_start(&server, "max_prepared_transactions = 5\nmax_connections = 260\nautovacuum_naptime = 1\nmax_wal_size = 4GB\n"))
+	if (pg_server_start(&server, "max_prepared_transactions = 5\nmax_connections = 260\nautovacuum_naptime = "
+				     "1\nmax_wal_size = 4GB\n"))
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/health", server.folder);
 	return pg_server_run(&server, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS x;"
@@ -493,7 +555,9 @@ int main(void)
 		cmocka_unit_test(test_server_gone),
 		cmocka_unit_test(test_server_hangs),
 		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_looks),
 		cmocka_unit_test(test_cost),
 	};
+	cmocka_set_test_filter(getenv("TEST_FILTER"));
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -4,6 +4,7 @@
  */
 #include "activity_list.h"
 #include "clock.h"
+#include "health_pace.h"
 #include "health_queries.h"
 #include "health_series.h"
 #include "mem.h"
@@ -44,12 +45,15 @@ static void test_versions(void **state)
 		assert_true(asks(HEALTH_GROUP_PROGRESS, v, "pg_stat_progress_analyze") == (v >= 130000));
 		assert_true(asks(HEALTH_GROUP_PROGRESS, v, "pg_stat_progress_basebackup") == (v >= 130000));
 		assert_true(asks(HEALTH_GROUP_PROGRESS, v, "pg_stat_get_wal_senders") == (v < 130000));
+		assert_true(asks(HEALTH_GROUP_SESSIONS, v, "leader_pid") == (v >= 130000));
+		assert_true(asks(HEALTH_GROUP_SESSIONS, v, "parallel worker") == (v >= 130000));
 		assert_true(asks(HEALTH_GROUP_PROGRESS, v, "pg_stat_progress_copy") == (v >= 140000));
 		/* Renamed in 17, and so never asked for. */
 		assert_false(asks(HEALTH_GROUP_PROGRESS, v, "dead_tuples"));
 		for (int group = 0; group < HEALTH_GROUPS; group++) {
 			struct health_query query = health_query_for(group, v);
-			assert_true(strlen(query.name) > 0 && query.interval_ns >= NS_PER_S);
+			assert_true(strlen(query.name) > 0);
+			assert_true(query.interval_ns >= NS_PER_S || group == HEALTH_GROUP_SESSIONS);
 		}
 	}
 }
@@ -278,13 +282,58 @@ static void test_process_tree(void **state)
 	temp_folder_release(&folder);
 }
 
+/*
+ * Ten looks a second, spread so that whatever happens at the same moment of each second, or of each tenth of one, is
+ * not seen more often than chance would; fewer, spread alike, where a look is dear.
+ */
+static void test_looks_are_spread(void **state)
+{
+	(void)state;
+	static const int64_t costs_ns[] = {300 * NS_PER_US, 1200 * NS_PER_US, 40 * NS_PER_MS};
+	static const unsigned expected[] = {10, 3, 1};
+	for (size_t c = 0; c < sizeof(costs_ns) / sizeof(*costs_ns); c++) {
+		struct health_looks looks;
+		unsigned in_second[10] = {0};
+		unsigned in_tick[10] = {0};
+		unsigned n = 0;
+		health_looks_init(&looks, NS_PER_S);
+		for (int i = 0; i < 20; i++) { /* the least counts: a slow one among them changes nothing */
+			health_looks_done(&looks, i % 3 ? costs_ns[c] : costs_ns[c] + NS_PER_S);
+			health_looks_done(&looks, costs_ns[c] + 1);
+			health_looks_review(&looks);
+		}
+		int64_t before_ns = -5 * NS_PER_S;
+		for (int64_t now_ns = before_ns; now_ns < 1000 * NS_PER_S; now_ns = before_ns + 3 * NS_PER_MS, n++) {
+			int64_t next_ns = health_looks_next_ns(&looks, now_ns);
+			assert_true(next_ns > now_ns);
+			assert_true(next_ns - before_ns < NS_PER_S * 13 / 5);
+			before_ns = next_ns;
+			if (next_ns < 0)
+				continue;
+			in_second[next_ns / (NS_PER_S / 10) % 10]++;
+			in_tick[next_ns / (NS_PER_S / 100) % 10]++;
+		}
+		double a_second = (double)n / 1005;
+		if (a_second < 0.85 * expected[c] || a_second > 1.15 * expected[c])
+			fail_msg("%.2f looks a second, not %u", a_second, expected[c]);
+		for (int i = 0; i < 10; i++) {
+			double share = (double)in_tick[i] * 10 / n;
+			if (share < 0.9 || share > 1.1)
+				fail_msg("%.2f of a tick's looks in part %d (cost %zu)", share, i, c);
+			share = (double)in_second[i] * 10 / n;
+			if (share < 0.9 || share > 1.1)
+				fail_msg("%.2f of a second's looks in part %d (cost %zu)", share, i, c);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_versions),     cmocka_unit_test(test_series_are_known),
 		cmocka_unit_test(test_activities),   cmocka_unit_test(test_phases_are_bounded),
 		cmocka_unit_test(test_ended),	     cmocka_unit_test(test_checkpoints),
-		cmocka_unit_test(test_process_tree),
+		cmocka_unit_test(test_process_tree), cmocka_unit_test(test_looks_are_spread),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
