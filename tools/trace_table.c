@@ -12,6 +12,7 @@
 #define BLOCKS_WIDTH 17
 #define NAMES_SHOWN  12		      /* of each list; --json has all */
 #define LINES_SHOWN  20		      /* of a statement's locks, and of relations out of reach */
+#define REPEATS_MIN  3		      /* of a statement, to be told in one line */
 #define HELD_ON_NS   (10 * NS_PER_MS) /* locks held on for less are not worth a line */
 
 struct table {
@@ -308,6 +309,56 @@ static void add_statement(struct table *table, const struct ledger_statement *st
 	warn_of_code(table, statement);
 }
 
+/*
+ * The same change of rows or query once more, with nothing to say that its first line has not said: a migration that
+ * goes through a million rows one by one is not a million lines.
+ */
+static bool is_repeat(const struct ledger_statement *first, const struct ledger_statement *statement)
+{
+	if ((statement->kind != LEDGER_KIND_DATA && statement->kind != LEDGER_KIND_READ) ||
+	    statement->kind != first->kind || statement->backend_pid != first->backend_pid || statement->sqlstate[0] ||
+	    first->sqlstate[0] || statement->runs_code || statement->rewrite_count > 0 ||
+	    strcmp(statement->sql, first->sql) != 0)
+		return false;
+	for (size_t i = 0; i < statement->lock_count; i++) {
+		if (lock_effect_of(lock_mode_rank(statement->locks[i].mode)) >= LOCK_EFFECT_WRITES ||
+		    statement->locks[i].waited_ns > 0)
+			return false;
+	}
+	return true;
+}
+
+static size_t count_repeats(const struct ledger *ledger, size_t first)
+{
+	size_t end = first + 1;
+	while (end < ledger->statement_count && is_repeat(&ledger->statements[first], &ledger->statements[end]))
+		end++;
+	return end - first - 1;
+}
+
+/* Statements first + 1 to first + count, counted from 0. */
+static void add_repeats(struct table *table, size_t first, size_t count)
+{
+	const struct ledger_statement *statements = &table->ledger->statements[first + 1];
+	int64_t rows = 0, longest_ns = 0, wal_bytes = 0;
+	char took[32], longest[32], number[32], wal[32], text[300];
+	for (size_t i = 0; i < count; i++) {
+		int64_t took_ns = statements[i].end_ns - statements[i].start_ns;
+		longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
+		rows += statements[i].rows_affected > 0 ? statements[i].rows_affected : 0;
+		wal_bytes += statements[i].wal_bytes > 0 ? statements[i].wal_bytes : 0;
+	}
+	trace_text_duration(statements[count - 1].end_ns - statements[0].start_ns, took, sizeof(took));
+	trace_text_duration(longest_ns, longest, sizeof(longest));
+	trace_text_number(rows, number, sizeof(number));
+	trace_text_bytes(wal_bytes, wal, sizeof(wal));
+	int len = snprintf(text, sizeof(text), "and the same %zu times more, to %zu, in %s, the longest %s: %s %s",
+			   count, first + 1 + count, took, longest, number, rows == 1 ? "row" : "rows");
+	if (wal_bytes >= 1024 && len > 0)
+		(void)snprintf(text + len, sizeof(text) - (size_t)len, ", %s of WAL", wal);
+	add_note(table, text);
+}
+
 static void add_blocked(struct table *table)
 {
 	struct trace_blocked blocked;
@@ -376,8 +427,14 @@ void trace_table_format(const struct ledger *ledger, const struct trace_table_op
 		trace_text_pad(out, "LOCKS", table.relation_width);
 		strbuf_addf(out, " %-*s %*s  %s\n", MODE_WIDTH, "MODE", HELD_WIDTH, "HELD", "BLOCKS");
 	}
-	for (size_t i = 0; i < ledger->statement_count; i++)
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		size_t repeats = count_repeats(ledger, i);
 		add_statement(&table, &ledger->statements[i], i + 1);
+		if (repeats < REPEATS_MIN)
+			continue;
+		add_repeats(&table, i, repeats);
+		i += repeats;
+	}
 	add_blocked(&table);
 	add_outcome(&table);
 }

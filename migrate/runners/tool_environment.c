@@ -35,6 +35,7 @@ void tool_environment_add(struct tool_environment *environment, const char *name
 	environment->variables[environment->count] = NULL;
 }
 
+/* No more than these: Go's lib/pq ends with an error for one of libpq's that it does not know (PGGSSENCMODE). */
 static void add_libpq(struct tool_environment *environment, const struct tool_place *place, const char *port)
 {
 	tool_environment_add(environment, "PGHOST", "127.0.0.1");
@@ -43,7 +44,6 @@ static void add_libpq(struct tool_environment *environment, const struct tool_pl
 	tool_environment_add(environment, "PGPASSWORD", place->password);
 	tool_environment_add(environment, "PGDATABASE", place->database);
 	tool_environment_add(environment, "PGSSLMODE", "disable"); /* it never leaves this machine */
-	tool_environment_add(environment, "PGGSSENCMODE", "disable");
 }
 
 /* A database's name may hold anything; in a URL only these stand for themselves (RFC 3986, unreserved). */

@@ -167,7 +167,9 @@ static void test_environment(void **state)
 	run("psql -qX \"$DATABASE_URL\" -c 'SELECT 1 AS by_url' && psql -qX \"$SHOP_DB\" -c 'SELECT 1 AS by_variable' "
 	    "&& "
 	    "test \"$FLYWAY_URL\" = \"jdbc:postgresql://127.0.0.1:$PGPORT/postgres?sslmode=disable\" && "
-	    "test \"$FLYWAY_USER/$FLYWAY_PASSWORD\" = \"$PGUSER/$PGPASSWORD\" && test -z \"$PGSERVICE$PGHOSTADDR\"");
+	    "test \"$FLYWAY_USER/$FLYWAY_PASSWORD\" = \"$PGUSER/$PGPASSWORD\" && test -z \"$PGSERVICE$PGHOSTADDR\""
+	    /* and no other of libpq's: a driver that does not know it may end with an error */
+	    " && test $(env | grep -c ^PG) = 6");
 	assert_outcome(LEDGER_OK, NULL);
 	assert_string_equal(ledger.tool.name, "sh");
 	assert_int_equal(ledger.statement_count, 2);

@@ -212,10 +212,38 @@ static void test_numbers(void **state)
 	assert_string_equal(text, "-9,223,372,036,854,775,808");
 }
 
+/* The same change of rows again and again is one line, as long as there is no more to say of it. */
+static void test_repeats(void **state)
+{
+	(void)state;
+	struct ledger ledger;
+	struct strbuf out;
+	ledger_init(&ledger);
+	for (int i = 0; i < 9; i++) {
+		struct ledger_statement *s = add(&ledger, "UPDATE big SET t = $1 WHERE id = $2", i * 10 * MS,
+						 i * 10 * MS + (i == 3 ? 8 : 2) * MS);
+		s->kind = LEDGER_KIND_DATA;
+		s->rows_affected = s->rows_changed = 2;
+		s->wal_bytes = 1024;
+		add_lock(s, "public.big", i == 6 ? "AccessExclusiveLock" : "RowExclusiveLock", 0, s->start_ns,
+			 s->end_ns);
+	}
+	ledger.outcome = LEDGER_OK;
+	strbuf_init(&out, 100000);
+	trace_table_format(&ledger, &(struct trace_table_options){.width = 100}, &out);
+	expect_text(out.data, "and the same 5 times more, to 6, in 42 ms, the longest 8.0 ms: 10 rows, 5.0 kB of WAL");
+	expect_text(out.data, "\n  7  ");
+	expect_text(out.data, "\n  8  ");
+	expect_text(out.data, "\n  9  ");
+	assert_null(strstr(out.data, "\n  5  "));
+	strbuf_release(&out);
+	ledger_release(&ledger);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_words), cmocka_unit_test(test_widths),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_words),     cmocka_unit_test(test_widths),
 					   cmocka_unit_test(test_very_many), cmocka_unit_test(test_out_of_reach),
-					   cmocka_unit_test(test_numbers)};
+					   cmocka_unit_test(test_numbers),   cmocka_unit_test(test_repeats)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
