@@ -46,3 +46,20 @@ void clock_format_rfc3339(int64_t wall_ns, char out[RFC3339_MAX])
 	size_t len = strftime(out, RFC3339_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
 	(void)snprintf(out + len, RFC3339_MAX - len, ".%06lldZ", (long long)(rest / NS_PER_US));
 }
+
+void clock_format_duration(int64_t ns, char out[DURATION_TEXT_MAX])
+{
+	long long s = (long long)((ns + NS_PER_S / 2) / NS_PER_S);
+	if (ns > 0 && ns < 10 * NS_PER_MS)
+		(void)snprintf(out, DURATION_TEXT_MAX, "%.1f ms", ns_to_ms(ns));
+	else if (ns < NS_PER_S)
+		(void)snprintf(out, DURATION_TEXT_MAX, "%.0f ms", ns_to_ms(ns));
+	else if (s < 100)
+		(void)snprintf(out, DURATION_TEXT_MAX, s < 10 ? "%.2f s" : "%.1f s", ns_to_s(ns));
+	else if (s < 2 * 3600)
+		(void)snprintf(out, DURATION_TEXT_MAX, "%lld min %02lld s", s / 60, s % 60);
+	else if (s < 48 * 3600)
+		(void)snprintf(out, DURATION_TEXT_MAX, "%lld h %02lld min", s / 3600, s / 60 % 60);
+	else
+		(void)snprintf(out, DURATION_TEXT_MAX, "%lld d %lld h", s / 86400, s / 3600 % 24);
+}

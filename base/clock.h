@@ -20,6 +20,10 @@ void clock_sleep_until_ns(int64_t deadline_ns);
 /* "2026-11-21T20:08:01.123456Z" */
 void clock_format_rfc3339(int64_t wall_ns, char out[RFC3339_MAX]);
 
+#define DURATION_TEXT_MAX 40
+/* For people, from microseconds to years: "0.4 ms", "120 ms", "2.31 s", "14 min 03 s", "2 h 10 min", "3 d 4 h". */
+void clock_format_duration(int64_t ns, char out[DURATION_TEXT_MAX]);
+
 static inline double ns_to_s(int64_t ns)
 {
 	return (double)ns / 1e9;

@@ -104,6 +104,15 @@ enum wall_time_kind wall_time_find(const struct tm *local, int64_t *first_s, int
 	return count == 2 ? WALL_TIME_TWICE : WALL_TIME_ONCE;
 }
 
+int64_t wall_day_number(int year, int month, int day)
+{
+	if (year < YEAR_FIRST || year > YEAR_LAST || month < 1 || month > 12 || day < 1 || day > 31)
+		return -1;
+	struct tm tm = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day};
+	int64_t number = timegm(&tm) / DAY_S;
+	return tm.tm_mday == day ? number : -1;
+}
+
 bool wall_time_read_digits(const char *p, size_t n, int *out)
 {
 	int value = 0;

@@ -40,6 +40,9 @@ enum wall_time_kind {
  */
 enum wall_time_kind wall_time_find(const struct tm *local, int64_t *first_s, int64_t *last_s);
 
+/* Days since 1970-01-01 of a date of the calendar, -1 for what is none; the years 1970 to 2200 are. */
+int64_t wall_day_number(int year, int month, int day);
+
 /* n digits; false when there is another character among them. */
 bool wall_time_read_digits(const char *p, size_t n, int *out);
 /* "YYYY-MM-DD HH:MM" at p, of the years 1970 to 2200, into a local time that exists in the calendar. */

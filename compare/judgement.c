@@ -102,11 +102,14 @@ int judgement_run(struct judgement *j, const char *run_dir, const struct judge_o
 	thresholds_init(&j->defaults);
 	j->thresholds = options && options->thresholds ? options->thresholds : &j->defaults;
 	j->strict = options && options->strict;
+	rollout_init(&j->no_rollout);
+	j->rollout = options && options->rollout ? options->rollout : &j->no_rollout;
 	int rc = run_data_open(run_dir, &j->data, err);
 	if (rc == 0)
 		rc = check_judge_load(&j->checks, run_dir, err);
 	if (rc < 0)
 		return rc;
+	judgement_estimate_production(j);
 	j->touched = touched_new(&j->data.ledger);
 	rc = survey(j, err);
 	if (rc < 0)
@@ -125,6 +128,8 @@ void judgement_release(struct judgement *j)
 	free(j->invalid);
 	free(j->blind);
 	free(j->reason);
+	production_estimate_release(&j->production);
+	rollout_release(&j->no_rollout);
 	check_judge_release(&j->checks);
 	timeline_free(j->timeline);
 	health_judge_free(j->health);

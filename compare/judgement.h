@@ -11,6 +11,7 @@
 #include "fidelity.h"
 #include "health_judge.h"
 #include "latency_judge.h"
+#include "production_estimate.h"
 #include "run_data.h"
 #include "slow_judge.h"
 #include "stall_judge.h"
@@ -44,6 +45,10 @@ struct judgement {
 	struct check_judge checks;
 	struct thresholds defaults;
 	const struct thresholds *thresholds;
+	struct rollout no_rollout;
+	const struct rollout *rollout; /* nothing known of it: as many rows as the clone, no timeout, no calendar */
+	struct production_estimate production;
+	bool has_production; /* there was a migration */
 	bool strict;
 	struct rule_result *rules;
 	size_t rule_count;
@@ -72,6 +77,15 @@ void judgement_apply_check_rules(struct judgement *j);
 void judgement_add_data_checks(const struct judgement *j, json_t *list);
 /* Of a rollback under traffic, null without one; a new reference. */
 json_t *judgement_rollback_json(const struct judgement *j);
+/* judgement_rollout.c: the migration in production. */
+void judgement_estimate_production(struct judgement *j);
+void judgement_apply_rollout_rules(struct judgement *j);
+/* "production" of the document, null without a migration, and of each of its statements; a new reference. */
+json_t *judgement_production_json(const struct judgement *j);
+void judgement_add_best_cases(const struct judgement *j, json_t *statements);
+/* judgement_blackouts.c: the planned roll-out against the calendar; null without both. A new reference. */
+void judgement_apply_blackout_rule(struct judgement *j);
+json_t *judgement_blackouts_json(const struct judgement *j);
 /* The rules, then outcome and reason. */
 void judgement_apply_rules(struct judgement *j);
 void judgement_decide(struct judgement *j);

@@ -496,8 +496,12 @@ json_t *judgement_to_json(const struct judgement *j)
 	json_put(object, "fidelity", fidelity_json(j));
 	json_put(object, "noise_floor", noise_json(j));
 	json_put(object, "windows", windows_json(j));
-	json_put(object, "migration", ledger_to_json(&j->data.ledger));
+	json_t *statements = ledger_to_json(&j->data.ledger);
+	judgement_add_best_cases(j, statements);
+	json_put(object, "migration", statements);
 	json_put(object, "migration_run", migration_json(j));
+	json_put(object, "production", judgement_production_json(j));
+	json_put(object, "blackouts", judgement_blackouts_json(j));
 	json_put(object, "stalls", stalls_json(j));
 	json_put(object, "stalls_total", json_integer((json_int_t)stall_judge_count(j->stalls)));
 	json_put(object, "exposures", exposures_json(j));

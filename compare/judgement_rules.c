@@ -254,6 +254,8 @@ void judgement_apply_rules(struct judgement *j)
 		r->sentence =
 			mem_printf("%llu sessions got another number of rows from tables that the migration touched",
 				   (unsigned long long)rows->touched);
+	/* What was seen comes before what is reckoned from it. */
+	judgement_apply_rollout_rules(j);
 }
 
 static bool failed_with_the_server(const struct judgement *j)

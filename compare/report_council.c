@@ -7,6 +7,7 @@
 #include "html_text.h"
 #include "report_facts.h"
 #include "report_parts.h"
+#include "report_rollout.h"
 
 static void add_subject(struct strbuf *out, const char *name, const char *value)
 {
@@ -44,7 +45,10 @@ void report_add_council(const json_t *document, struct strbuf *out)
 	add_subject(out, "Commit", html_text_of(environment, "commit"));
 	add_subject(out, "Run", html_text_of(environment, "start_time"));
 	add_subject(out, "Traffic", report_replay_name(document));
-	strbuf_add_str(out, "</dl><div class=\"council\">");
+	report_rollout_add_subjects(document, out, add_subject);
+	strbuf_add_str(out, "</dl>");
+	report_add_blackouts(document, out);
+	strbuf_add_str(out, "<div class=\"council\">");
 	add_field(out, "reviewers", "Reviewers", 2);
 	add_decision(out);
 	add_field(out, "conditions", "Conditions", 3);

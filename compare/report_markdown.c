@@ -7,6 +7,7 @@
 #include "html_text.h"
 #include "report_facts.h"
 #include "report_formats.h"
+#include "report_rollout.h"
 
 #include "mem.h"
 
@@ -127,6 +128,23 @@ static void row_query(const json_t *document, struct strbuf *out)
 	strbuf_add_str(out, " |\n");
 }
 
+/* Where somebody said what production has, or what the deploy step allows. */
+static void row_production(const json_t *document, struct strbuf *out)
+{
+	const json_t *production = json_object_get(document, "production");
+	if (!report_rollout_is_asked(document))
+		return;
+	strbuf_add_str(out, "| In production, best case | ");
+	report_rollout_add_duration(out, json_object_get(production, "best_case_s"));
+	strbuf_add_char(out, ' ');
+	add_text(out, html_text_of(production, "rows"), 100);
+	if (json_is_number(json_object_get(production, "deploy_timeout_s"))) {
+		strbuf_add_str(out, "; the deploy timeout is ");
+		report_rollout_add_duration(out, json_object_get(production, "deploy_timeout_s"));
+	}
+	strbuf_add_str(out, " |\n");
+}
+
 static void add_figures(const json_t *document, struct strbuf *out)
 {
 	const char *code;
@@ -150,6 +168,7 @@ static void add_figures(const json_t *document, struct strbuf *out)
 		html_add_ms(out, took_s * 1000);
 		strbuf_add_str(out, " |\n");
 	}
+	row_production(document, out);
 	strbuf_add_str(out, "| Fidelity | ");
 	add_text(out, html_text_of(fidelity, "grade"), 20);
 	strbuf_addf(out, ", %.0f statements on both lanes |\n\n", html_number_of(fidelity, "statements"));
@@ -160,6 +179,78 @@ static void add_hint(const json_t *document, struct strbuf *out)
 	const char *hint = report_hint(document);
 	if (hint)
 		strbuf_addf(out, "**What usually helps:** %s\n\n", hint);
+}
+
+static void add_timeout(const json_t *advice, const char *name, struct strbuf *out)
+{
+	const char *setting = html_text_of(json_object_get(advice, name), "setting");
+	strbuf_addf(out, "`%s` ", name);
+	add_text(out, *setting ? setting : "none", 40);
+	strbuf_add_str(out, ": ");
+	add_sentence(out, html_text_of(json_object_get(advice, name), "why"), 600);
+}
+
+static void cell(struct strbuf *out, const char *text)
+{
+	strbuf_add_str(out, "| ");
+	add_text(out, text, 200);
+	strbuf_add_char(out, ' ');
+}
+
+/* When not to roll out, and what of that the recording has seen. */
+static void add_blackouts(const json_t *blackouts, struct strbuf *out)
+{
+	size_t i;
+	const json_t *entry;
+	const json_t *entries = json_object_get(blackouts, "entries");
+	if (json_array_size(entries) == 0)
+		return;
+	strbuf_addf(
+		out,
+		"<details><summary>Blackouts of 30 days (%zu)</summary>\n\n| blackout | days | next | times | in the "
+		"recorded traffic |\n| --- | --- | --- | ---: | --- |\n",
+		json_array_size(entries));
+	json_array_foreach (entries, i, entry) {
+		const json_t *recorded = json_object_get(entry, "recorded_s");
+		if (i == FOLDED_ROWS)
+			break;
+		cell(out, html_text_of(entry, "name"));
+		cell(out, html_text_of(entry, "rule"));
+		strbuf_add_str(out, "| ");
+		report_rollout_add_moment(out, html_text_of(entry, "next_start"));
+		strbuf_addf(out, " | %.0f | ", html_number_of(entry, "count"));
+		if (json_is_number(recorded) && json_number_value(recorded) <= 0)
+			strbuf_add_str(out, "**no**");
+		else
+			report_rollout_add_duration(out, recorded);
+		strbuf_add_str(out, " |\n");
+	}
+	strbuf_add_str(out, "\n");
+	if (json_array_size(entries) > FOLDED_ROWS)
+		strbuf_addf(out, "and %zu more\n\n", json_array_size(entries) - FOLDED_ROWS);
+	strbuf_add_str(out, "</details>\n\n");
+}
+
+/* What stands in the way of the roll-out, and the timeouts that fit it. */
+static void add_rollout(const json_t *document, struct strbuf *out)
+{
+	static const char *const rules[] = {"migration.best_case", "migration.blackout"};
+	const json_t *advice = json_object_get(json_object_get(document, "production"), "advice");
+	const char *finding;
+	for (size_t r = 0; r < 2; r++) {
+		for (size_t n = 0; n < 3 && (finding = report_rollout_finding(document, rules[r], n)); n++) {
+			strbuf_add_str(out, "**Roll-out:** ");
+			add_sentence(out, finding, 600);
+			strbuf_add_str(out, ".\n\n");
+		}
+	}
+	if (!report_rollout_is_asked(document) || !json_is_object(advice))
+		return;
+	strbuf_add_str(out, "<details><summary>Timeouts that fit</summary>\n\n- ");
+	add_timeout(advice, "lock_timeout", out);
+	strbuf_add_str(out, "\n- ");
+	add_timeout(advice, "statement_timeout", out);
+	strbuf_add_str(out, "\n\n</details>\n\n");
 }
 
 /* A subject: a list of the document, those of it that are shown, and a row's cells. */
@@ -192,13 +283,6 @@ static bool is_hurt_client(const json_t *client)
 static bool is_fired(const json_t *rule)
 {
 	return strcmp(html_text_of(rule, "result"), "pass") != 0;
-}
-
-static void cell(struct strbuf *out, const char *text)
-{
-	strbuf_add_str(out, "| ");
-	add_text(out, text, 200);
-	strbuf_add_char(out, ' ');
 }
 
 static void cell_code(struct strbuf *out, const char *text)
@@ -343,6 +427,16 @@ static const struct subject subjects[] = {
 	 NULL, 0},
 	{"Not tested", "untested", "| what | why |\n| --- | --- |\n", any, add_untested, NULL, 0},
 };
+#define SUBJECTS (sizeof(subjects) / sizeof(*subjects))
+
+/* What has room; false for what has none. */
+static bool add_part(const struct strbuf *part, struct strbuf *out)
+{
+	if (part->overflow || out->len + part->len + FOOTER_ROOM > out->max)
+		return false;
+	strbuf_add(out, part->data, part->len);
+	return true;
+}
 
 static double count_shown(const struct subject *s, const json_t *document)
 {
@@ -435,14 +529,15 @@ int report_markdown_write(const struct verdict *verdict, const struct report_con
 	add_head(document, out);
 	add_figures(document, out);
 	add_hint(document, out);
-	for (size_t i = 0; i < sizeof(subjects) / sizeof(*subjects); i++) {
+	add_rollout(document, out);
+	for (size_t i = 0; i <= SUBJECTS; i++) {
 		struct strbuf part;
 		strbuf_init(&part, out->max);
-		add_subject(&subjects[i], document, &part);
-		if (part.overflow || out->len + part.len + FOOTER_ROOM > out->max)
-			left_out++;
+		if (i < SUBJECTS)
+			add_subject(&subjects[i], document, &part);
 		else
-			strbuf_add(out, part.data, part.len);
+			add_blackouts(json_object_get(document, "blackouts"), &part);
+		left_out += !add_part(&part, out);
 		strbuf_release(&part);
 	}
 	if (left_out)

@@ -4,6 +4,7 @@
 #include "html_text.h"
 #include "report_facts.h"
 #include "report_parts.h"
+#include "report_rollout.h"
 
 #define LOCKS_SHOWN    8 /* of a statement */
 #define REWRITES_SHOWN 5
@@ -52,6 +53,7 @@ static void statement_row(const json_t *s, struct strbuf *out)
 	report_cell_sql(out, html_text_of(s, "sql"));
 	report_cell_time(out, json_object_get(s, "start_s"));
 	report_cell_ms(out, 1000 * (html_number_of(s, "end_s") - html_number_of(s, "start_s")));
+	report_rollout_cell(out, s);
 	add_locks(json_object_get(s, "locks"), out);
 	add_rewrites(json_object_get(s, "rewrite"), out);
 	strbuf_add_str(out, "<td class=\"n\">");
@@ -92,9 +94,10 @@ static bool is_trivial(const json_t *statement)
 }
 
 /* A tool's own questions and settings are folded; a handful of statements is shown whole. */
-void report_add_migration(const json_t *document, struct strbuf *out)
+static void add_statements(const json_t *document, struct strbuf *out)
 {
-	static const char heads[] = "statement|#from|#took|locks: mode, waited, held|rewrote|#WAL|#size|error";
+	static const char heads[] =
+		"statement|#from|#took|#best case|locks: mode, waited, held|rewrote|#WAL|#size|error";
 	const json_t *list = json_object_get(document, "migration");
 	const json_t *run = json_object_get(document, "migration_run");
 	size_t i;
@@ -119,4 +122,10 @@ void report_add_migration(const json_t *document, struct strbuf *out)
 		    trivial);
 	(void)report_table_add(out, "migration-trivial", heads, list, 0, is_trivial, statement_row);
 	strbuf_add_str(out, "</details>");
+}
+
+void report_add_migration(const json_t *document, struct strbuf *out)
+{
+	add_statements(document, out);
+	report_add_production(document, out);
 }

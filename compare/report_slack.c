@@ -7,6 +7,7 @@
 #include "html_text.h"
 #include "report_facts.h"
 #include "report_formats.h"
+#include "report_rollout.h"
 
 #include "json_file.h"
 
@@ -152,6 +153,21 @@ static void append_findings(json_t *blocks, const json_t *document, struct strbu
 		append_section(blocks, text);
 }
 
+/* What stands in the way of the roll-out. */
+static void append_rollout(json_t *blocks, const json_t *document, struct strbuf *text)
+{
+	static const char *const rules[] = {"migration.best_case", "migration.blackout"};
+	for (size_t r = 0; r < 2; r++) {
+		const char *finding = report_rollout_finding(document, rules[r], 0);
+		if (!finding)
+			continue;
+		strbuf_add_str(text, text->len ? "\n• " : "*Roll-out*\n• ");
+		add_text(text, finding, TEXT_MAX / 2);
+	}
+	if (text->len)
+		append_section(blocks, text);
+}
+
 static void add_link(const char *link, struct strbuf *out)
 {
 	strbuf_add_char(out, '<');
@@ -197,6 +213,7 @@ int report_slack_write(const struct verdict *verdict, const struct report_contex
 	append_header(blocks, document, &text);
 	append_figures(blocks, document, &text);
 	append_findings(blocks, document, &text);
+	append_rollout(blocks, document, &text);
 	if (hint) {
 		strbuf_addf(&text, "*What usually helps:* %s", hint);
 		append_section(blocks, &text);

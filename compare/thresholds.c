@@ -19,6 +19,9 @@ static const struct threshold defaults[] = {
 	{"latency.ratio", "", THRESHOLD_RATIO, {true, false, 1.1}, {true, false, 1.25}},
 	{"rows.diff", "", THRESHOLD_COUNT, {true, false, 0}, {false, false, 0}},
 	{"migration.duration", "", THRESHOLD_SECONDS, {true, false, 4}, {false, false, 0}},
+	/* Of the deploy timeout, where one is given (docs/rollout.md). */
+	{"migration.best_case", "", THRESHOLD_RATIO, {true, false, 1}, {false, false, 0}},
+	{"migration.blackout", "", THRESHOLD_COUNT, {true, false, 0}, {false, false, 0}},
 	{"migration.failed", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},
 	{"rollback.failed", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},
 	{"rollback.schema", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},
@@ -210,18 +213,17 @@ int thresholds_apply_preset(struct thresholds *thresholds, const char *preset, s
 	return error_set(err, ERR_USAGE, "there is no preset '%s'; there are default and strict-4s", preset);
 }
 
-/* "orders" names "public.orders". */
-static bool names(const char *pattern, const char *entity)
+bool threshold_names_table(const char *pattern, const char *table)
 {
-	const char *dot = strchr(entity, '.');
-	return strcmp(pattern, entity) == 0 || (dot && strcmp(pattern, dot + 1) == 0);
+	const char *dot = strchr(table, '.');
+	return strcmp(pattern, table) == 0 || (dot && strcmp(pattern, dot + 1) == 0);
 }
 
 const struct threshold *thresholds_find(const struct thresholds *thresholds, const char *name, const char *entity)
 {
 	for (size_t i = 0; *entity && i < thresholds->count; i++) {
 		const struct threshold *rule = &thresholds->rules[i];
-		if (strcmp(rule->name, name) == 0 && *rule->entity && names(rule->entity, entity))
+		if (strcmp(rule->name, name) == 0 && *rule->entity && threshold_names_table(rule->entity, entity))
 			return rule;
 	}
 	return find_exact(thresholds, name, "");
@@ -240,7 +242,7 @@ enum threshold_result thresholds_judge(const struct thresholds *thresholds, cons
 	if (!reached(&rule->warn, value))
 		return THRESHOLD_PASS;
 	for (size_t i = 0; *entity && i < thresholds->hot_count; i++) {
-		if (names(thresholds->hot_tables[i], entity))
+		if (threshold_names_table(thresholds->hot_tables[i], entity))
 			return THRESHOLD_FAIL;
 	}
 	return THRESHOLD_WARN;

@@ -70,6 +70,8 @@ int thresholds_apply_preset(struct thresholds *thresholds, const char *preset, s
 const struct threshold *thresholds_find(const struct thresholds *thresholds, const char *name, const char *entity);
 enum threshold_result thresholds_judge(const struct thresholds *thresholds, const struct threshold *rule,
 				       const char *entity, double value);
+/* Whether a table's name in the configuration, bare or qualified, means that one: "orders" means "public.orders". */
+bool threshold_names_table(const char *pattern, const char *table);
 /* "warn >= 100ms, fail >= 1s" */
 void threshold_format(const struct threshold *rule, struct strbuf *out);
 /* A value in the rule's unit, for people. */

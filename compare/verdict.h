@@ -6,6 +6,7 @@
 #define VERDICT_H
 
 #include "error.h"
+#include "rollout.h"
 #include "strbuf.h"
 #include "thresholds.h"
 
@@ -26,6 +27,7 @@ const char *verdict_outcome_name(enum verdict_outcome outcome);
 
 struct judge_options {
 	const struct thresholds *thresholds; /* NULL: the defaults */
+	const struct rollout *rollout;	     /* NULL: nothing is known of it */
 	bool strict;			     /* an undecided fingerprint makes the outcome cannot_tell */
 };
 

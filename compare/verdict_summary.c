@@ -1,6 +1,8 @@
 /* The verdict in a few lines for a terminal: see verdict.h. Made from the document alone, as every report is. */
 #include "verdict.h"
 
+#include "report_rollout.h"
+
 #define SHOWN_MAX	  5
 #define CLIENTS_SHOWN_MAX 3
 
@@ -125,6 +127,35 @@ static void add_rules(const json_t *document, struct strbuf *out)
 	}
 }
 
+/* What was asked of the roll-out in production, and what of a plan does not work. */
+static void add_rollout(const json_t *document, struct strbuf *out)
+{
+	const json_t *production = json_object_get(document, "production");
+	const json_t *blackouts = json_object_get(document, "blackouts");
+	const char *finding;
+	if (report_rollout_is_asked(document)) {
+		strbuf_add_str(out, "  in production at best ");
+		report_rollout_add_duration(out, json_object_get(production, "best_case_s"));
+		strbuf_addf(out, ", %s", text_of(production, "rows"));
+		if (json_is_number(json_object_get(production, "deploy_timeout_s"))) {
+			strbuf_add_str(out, "; deploy timeout ");
+			report_rollout_add_duration(out, json_object_get(production, "deploy_timeout_s"));
+		}
+		strbuf_add_char(out, '\n');
+	}
+	for (size_t n = 0; n < SHOWN_MAX && (finding = report_rollout_finding(document, "migration.blackout", n));
+	     n++) {
+		strbuf_add_str(out, "  blackout ");
+		add_sql(out, finding, 600);
+		strbuf_add_char(out, '\n');
+	}
+	if (*text_of(blackouts, "planned_at") && json_array_size(json_object_get(blackouts, "hits")) == 0) {
+		strbuf_add_str(out, "  planned  ");
+		report_rollout_add_moment(out, text_of(blackouts, "planned_at"));
+		strbuf_add_str(out, ", outside of all blackouts\n");
+	}
+}
+
 void verdict_print_summary(const struct verdict *verdict, struct strbuf *out)
 {
 	const json_t *document = verdict->document;
@@ -138,6 +169,7 @@ void verdict_print_summary(const struct verdict *verdict, struct strbuf *out)
 	add_clients(document, out);
 	add_queries(document, out);
 	add_rules(document, out);
+	add_rollout(document, out);
 	if (exposures)
 		strbuf_addf(out, "  exposed  %zu strong lock%s held long, and no recorded statement ran into %s\n",
 			    exposures, exposures == 1 ? "" : "s", exposures == 1 ? "it" : "them");

@@ -471,6 +471,10 @@ static json_t *describe_run(const struct rehearsal *r, int64_t end_ns)
 				 (json_int_t)replay_file_item_count(r->file), "items_due",
 				 (json_int_t)r->schedule.due_count, "max_open_sessions",
 				 (json_int_t)r->schedule.max_open, "span_s", ns_to_s(r->schedule.last_due_ns));
+	/* Which part of the recording was replayed. */
+	(void)json_object_set_new(file, "start_at_s", json_real(ns_to_s(r->options->start_at_ns)));
+	(void)json_object_set_new(file, "stop_at_s",
+				  seconds_or_null(r->options->stop_at_ns > 0, r->options->stop_at_ns));
 	(void)json_object_set_new(file, "capture", json_deep_copy(replay_file_capture(r->file)));
 	(void)json_object_set_new(run, "replay_file", file);
 	if (r->options->amplify.times > 1)

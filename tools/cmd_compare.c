@@ -2,23 +2,30 @@
 #include "commands.h"
 #include "mem.h"
 #include "output.h"
+#include "rollout_args.h"
 #include "threshold_args.h"
 #include "verdict.h"
 
 static struct threshold_args judging;
+static struct rollout_args planning;
 
 static const struct option options[] = {
 	THRESHOLD_ARG_ROWS(judging),
+	ROLLOUT_ARG_ROWS(planning),
 	OPT_END,
 };
 
 static int run(const struct command_call *call, struct error *err)
 {
 	struct thresholds thresholds;
-	struct judge_options judge = {&thresholds, judging.strict};
+	struct rollout rollout;
+	struct judge_options judge = {.thresholds = &thresholds, .rollout = &rollout, .strict = judging.strict};
 	struct verdict *verdict = NULL;
 	const char *dir = call->arguments[0];
+	rollout_init(&rollout);
 	int rc = threshold_args_load(&judging, call->config, &thresholds, err);
+	if (rc == 0)
+		rc = rollout_args_load(&planning, call->config, &rollout, err);
 	if (rc == 0)
 		rc = verdict_judge(dir, &judge, &verdict, err);
 	if (rc == 0)
@@ -33,6 +40,7 @@ static int run(const struct command_call *call, struct error *err)
 		rc = (int)verdict->outcome;
 	}
 	verdict_free(verdict);
+	rollout_release(&rollout);
 	thresholds_release(&thresholds);
 	return rc;
 }
@@ -54,6 +62,10 @@ const struct command cmd_compare = {
 		"1s, "
 		"or for one table stall.max{table=orders} = fail >= 50ms; hot_tables = orders, stock makes the warn "
 		"level "
-		"fail there.",
-	.examples = "rehearse compare runs/42\nrehearse compare runs/42 --preset strict-4s --json",
+		"fail there.\n\n"
+		"--row-ratio, --deploy-timeout and --planned-at say what is known of the roll-out in production: how "
+		"long it takes there at best, whether that fits the deploy step, and whether a blackout of the section "
+		"[blackout] stands in its way (docs/rollout.md).",
+	.examples = "rehearse compare runs/42\nrehearse compare runs/42 --preset strict-4s --json\n"
+		    "rehearse compare runs/42 --row-ratio 20 --row-ratio orders=120 --deploy-timeout 10m",
 };

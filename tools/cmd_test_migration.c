@@ -13,6 +13,7 @@
 #include "output.h"
 #include "pg_target.h"
 #include "rehearsal_args.h"
+#include "rollout_args.h"
 #include "run_dir.h"
 #include "scratch_folder.h"
 #include "test_migration.h"
@@ -24,6 +25,7 @@
 
 static struct rehearsal_args args;
 static struct threshold_args judging;
+static struct rollout_args planning;
 static struct notify_args notify;
 static struct clone_args clones;
 static struct check_args checking;
@@ -43,6 +45,7 @@ static const struct option options[] = {
 	REHEARSAL_ARG_ROWS(args),
 	CHECK_ARG_ROWS(checking),
 	THRESHOLD_ARG_ROWS(judging),
+	ROLLOUT_ARG_ROWS(planning),
 	NOTIFY_ARG_ROWS(notify),
 	CLONE_ARG_ROWS(clones),
 	OPT_END,
@@ -101,7 +104,8 @@ static int make_replay(const struct command_call *call, const char *path, struct
 }
 
 static int test(const char *path, const struct migration_plan *plan, const struct check_plan *checks,
-		struct test_migration_result *result, const struct command_call *call, struct error *err)
+		const struct rollout *rollout, struct test_migration_result *result, const struct command_call *call,
+		struct error *err)
 {
 	struct thresholds thresholds;
 	struct clone_request request;
@@ -115,6 +119,7 @@ static int test(const char *path, const struct migration_plan *plan, const struc
 		.noise = &args.noise,
 		.checks = checks,
 		.thresholds = &thresholds,
+		.rollout = rollout,
 		.strict = judging.strict,
 	};
 	int rc = threshold_args_load(&judging, call->config, &thresholds, err);
@@ -130,7 +135,7 @@ static int test(const char *path, const struct migration_plan *plan, const struc
 
 /* What can be known to be wrong before any work. */
 static int check_call(const struct command_call *call, struct migration_plan *plan, struct check_plan *checks,
-		      struct error *err)
+		      struct rollout *rollout, struct error *err)
 {
 	if (replay_file && call->argument_count > 0)
 		return error_set(err, ERR_USAGE, "give logs, or --replay FILE, not both");
@@ -142,7 +147,9 @@ static int check_call(const struct command_call *call, struct migration_plan *pl
 	rc = clone_args_check(&clones, call->config, &by_command, err);
 	if (rc)
 		return rc;
-	rc = migration_plan_load(plan, &args.migration, err);
+	rc = rollout_args_load(&planning, call->config, rollout, err);
+	if (rc == 0)
+		rc = migration_plan_load(plan, &args.migration, err);
 	if (rc == 0)
 		rc = check_plan_load(checks, &checking, &plan->way, err);
 	return rc;
@@ -163,11 +170,12 @@ static int run(const struct command_call *call, struct error *err)
 	struct test_migration_result result = {0};
 	struct migration_plan plan = {0};
 	struct check_plan checks = {0};
+	struct rollout rollout = {0};
 	struct scratch_folder folder = {0};
 	char *file = NULL;
 	const char *path = replay_file ? replay_file : keep_replay;
 	clone_args_use_state_dir(clones.state_dir);
-	int rc = check_call(call, &plan, &checks, err);
+	int rc = check_call(call, &plan, &checks, &rollout, err);
 	if (rc == 0 && !path) {
 		rc = scratch_folder_init(&folder, "replay", err);
 		if (rc == 0)
@@ -176,8 +184,9 @@ static int run(const struct command_call *call, struct error *err)
 	if (rc == 0 && !replay_file)
 		rc = make_replay(call, path, err);
 	if (rc == 0)
-		rc = test(path, &plan, &checks, &result, call, err);
+		rc = test(path, &plan, &checks, &rollout, &result, call, err);
 	scratch_folder_release(&folder);
+	rollout_release(&rollout);
 	check_plan_release(&checks);
 	migration_plan_release(&plan);
 	free(file);
@@ -212,6 +221,9 @@ const struct command cmd_test_migration = {
 		"With --rollback the migration is also run, undone and run again on a clone of its own, and schema and "
 		"data "
 		"are compared; --check-data compares the data without one too (docs/rollback-and-data.md).\n\n"
+		"--row-ratio, --deploy-timeout and --planned-at say what is known of the roll-out in production: how "
+		"long it takes there at best, whether that fits the deploy step, and whether a blackout of the section "
+		"[blackout] stands in its way (docs/rollout.md).\n\n"
 		"--notify posts the verdict to a webhook, or that there is none, and why; what goes wrong with that is "
 		"a warning unless --notify-required is given.\n\n"
 		"The exit code is the verdict: 0 clear, 1 hurts, 2 cannot tell, 3 invalid run. The run folder keeps "

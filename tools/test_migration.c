@@ -99,7 +99,8 @@ static int rehearse(const struct test_migration_options *options, const struct c
 static int judge(const struct test_migration_options *options, struct test_migration_result *result, struct error *err)
 {
 	struct verdict *verdict = NULL;
-	struct judge_options judging = {.thresholds = options->thresholds, .strict = options->strict};
+	struct judge_options judging = {
+		.thresholds = options->thresholds, .rollout = options->rollout, .strict = options->strict};
 	char *report = run_dir_path(options->rehearsal.run_dir, RUN_FILE_HTML);
 	int rc = verdict_judge(options->rehearsal.run_dir, &judging, &verdict, err);
 	if (rc == 0)

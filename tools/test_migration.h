@@ -10,6 +10,7 @@
 #include "migration_checks.h"
 #include "noise_args.h"
 #include "rehearsal.h"
+#include "rollout.h"
 #include "thresholds.h"
 
 #include <jansson.h>
@@ -31,6 +32,7 @@ struct test_migration_options {
 	const struct noise_args *noise;	       /* NULL: no noise floor */
 	const struct check_plan *checks;       /* rollback and data; NULL: none */
 	const struct thresholds *thresholds;   /* NULL: the defaults */
+	const struct rollout *rollout;	       /* NULL: nothing is known of it */
 	bool strict;			       /* verdict.h */
 };
 

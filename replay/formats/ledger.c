@@ -155,6 +155,15 @@ void ledger_names_add(struct ledger_names *names, const char *name)
 	names->items[names->count++] = mem_strdup(name);
 }
 
+bool ledger_names_have(const struct ledger_names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		if (strcmp(names->items[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int by_start(const void *a, const void *b)
 {
 	const struct ledger_statement *first = a, *second = b;

@@ -129,6 +129,7 @@ struct ledger_statement *ledger_add_statement(struct ledger *ledger);
 struct ledger_lock *ledger_statement_add_lock(struct ledger_statement *statement);
 void ledger_statement_add_rewrite(struct ledger_statement *statement, const char *relation);
 void ledger_names_add(struct ledger_names *names, const char *name);
+bool ledger_names_have(const struct ledger_names *names, const char *name);
 /*
  * Moves what `from` holds into *ledger: statements in the order in which they began, the span from the first start to
  * the last end, statements_not_run added up, the outcome left alone. *from is empty after that. For several backends'

@@ -36,6 +36,9 @@ static struct support_run *new_run(void)
 	support_run_client(run, 11, "worker", "mailer");
 	json_t *json = support_run_json(run);
 	(void)json_object_set_new(json, "commit", json_string("0123456789abcdef0123456789abcdef01234567"));
+	(void)json_object_set_new(
+		json_object_get(json, "replay_file"), "capture",
+		json_pack("{s:s, s:s}", "first_time", "2025-12-30T09:00:00Z", "last_time", "2025-12-30T09:00:40Z"));
 	(void)json_object_set_new(json, "environment",
 				  json_pack("{s:{s:s}, s:{s:s}, s:[{s:s, s:s, s:s}]}", "baseline", "server_version",
 					    "15.8", "migrating", "server_version", "15.8", "differences", "name",
@@ -91,6 +94,9 @@ static struct support_run *make_hurts(void)
 		run,
 		"ALTER TABLE orders ALTER total TYPE numeric(12,2) USING coalesce(total, " SUPPORT_REPORT_NUMBER ")",
 		"public.orders", "AccessExclusiveLock", START_NS, end_ns);
+	s->kind = LEDGER_KIND_DDL;
+	s->rows_scanned = 1200000;
+	ledger_statement_add_rewrite(s, "public.orders");
 	s->wal_bytes = 123456789;
 	s->size_delta_bytes = -4096;
 	(void)migrate(run,
@@ -168,23 +174,60 @@ static struct support_run *make_aa(void)
 	return run;
 }
 
+static void must(int rc, const struct error *err)
+{
+	if (rc < 0)
+		fail_msg("%s", err->text);
+}
+
+/* Production has more rows than the deploy step has time for, and the planned time is the payroll's. */
+static void plan_hurts(struct rollout *rollout)
+{
+	struct error err = ERROR_INIT;
+	struct blackout_calendar *calendar = &rollout->calendar;
+	must(row_ratios_add(&rollout->ratios, "20", &err), &err);
+	must(row_ratios_add(&rollout->ratios, "orders=350", &err), &err);
+	must(row_ratios_add(&rollout->ratios, "ordrs=2", &err), &err);
+	rollout->deploy_timeout_ns = 600 * SUPPORT_S;
+	must(blackout_calendar_set(calendar, "time_zone", "Europe/Zurich", &err), &err);
+	must(blackout_calendar_set(calendar, "payroll", "1st 20:00-06:00, 15th 20:00-06:00", &err), &err);
+	must(blackout_calendar_set(calendar, "books", "quarter end, fiscal year end 06-30", &err), &err);
+	must(blackout_calendar_set(calendar, "backup", "daily 02:00-04:00", &err), &err);
+	must(blackout_calendar_parse_time(calendar, "2026-01-15 19:55", &rollout->planned_ns, &err), &err);
+	rollout->planned = true;
+}
+
+/* Only a calendar. */
+static void plan_clear(struct rollout *rollout)
+{
+	struct error err = ERROR_INIT;
+	must(blackout_calendar_set(&rollout->calendar, "time_zone", "America/New_York", &err), &err);
+	must(blackout_calendar_set(&rollout->calendar, "backup", "daily 02:00-04:00", &err), &err);
+}
+
 const struct support_report support_reports[SUPPORT_REPORTS] = {
-	{"hurts", VERDICT_HURTS, make_hurts},	    {"errors", VERDICT_HURTS, make_errors},
-	{"clear", VERDICT_CLEAR, make_clear},	    {"cannot_tell", VERDICT_CANNOT_TELL, make_cannot_tell},
-	{"invalid", VERDICT_INVALID, make_invalid}, {"aa", VERDICT_CLEAR, make_aa},
-	{"long", VERDICT_CLEAR, make_long},
+	{"hurts", VERDICT_HURTS, make_hurts, plan_hurts}, {"errors", VERDICT_HURTS, make_errors, NULL},
+	{"clear", VERDICT_CLEAR, make_clear, plan_clear}, {"cannot_tell", VERDICT_CANNOT_TELL, make_cannot_tell, NULL},
+	{"invalid", VERDICT_INVALID, make_invalid, NULL}, {"aa", VERDICT_CLEAR, make_aa, NULL},
+	{"long", VERDICT_CLEAR, make_long, NULL},
 };
 
 struct support_run *support_report_make(const struct support_report *report, struct verdict **verdict)
 {
 	struct error err = ERROR_INIT;
 	struct support_run *run = report->make();
+	struct rollout rollout;
+	struct judge_options options = {.rollout = &rollout};
+	rollout_init(&rollout);
+	if (report->plan)
+		report->plan(&rollout);
 	support_run_write(run, END_NS);
-	if (verdict_judge(support_run_dir(run), NULL, verdict, &err) < 0 ||
+	if (verdict_judge(support_run_dir(run), &options, verdict, &err) < 0 ||
 	    verdict_save(*verdict, support_run_dir(run), &err) < 0)
 		fail_msg("%s: %s", report->name, err.text);
 	if ((*verdict)->outcome != report->outcome)
 		fail_msg("%s: %s: %s", report->name, verdict_outcome_name((*verdict)->outcome), (*verdict)->reason);
+	rollout_release(&rollout);
 	return run;
 }
 
@@ -207,6 +250,33 @@ static json_t *repeat(json_t *entry, size_t count)
 	return list;
 }
 
+static void fill_rollout(json_t *document, const char *t, size_t count)
+{
+	json_t *production =
+		json_pack("{s:s, s:b, s:f, s:f, s:f, s:{s:{s:s, s:s}, s:{s:s, s:s}}}", "rows", t, "row_ratio_given", 1,
+			  "best_case_s", 1e9, "took_s", 1.0, "deploy_timeout_s", 1.0, "advice", "lock_timeout",
+			  "setting", t, "why", t, "statement_timeout", "setting", t, "why", t);
+	(void)json_object_set_new(production, "exceeding", repeat(json_integer(0), count));
+	(void)json_object_set_new(
+		production, "row_ratios",
+		repeat(json_pack("{s:s, s:f, s:b}", "table", t, "ratio", 2.0, "concerned", 0), count));
+	(void)json_object_set_new(document, "production", production);
+	json_t *blackouts = json_pack("{s:s, s:s, s:s, s:s, s:s}", "time_zone", t, "planned_at", "2026-01-15T19:55:00Z",
+				      "listed_from", t, "recorded_from", "2026-01-01T00:00:00Z", "recorded_to", t);
+	(void)json_object_set_new(blackouts, "entries",
+				  repeat(json_pack("{s:s, s:s, s:s, s:s, s:f, s:f}", "name", t, "rule", t, "next_start",
+						   t, "next_end", t, "count", 3.0, "recorded_s", 0.0),
+					 count));
+	(void)json_object_set_new(document, "blackouts", blackouts);
+	/* Rules that say something of it, so that every place that tells does. */
+	static const char *const names[] = {"migration.best_case", "migration.blackout"};
+	for (size_t i = 0; i < 2; i++)
+		(void)json_array_append_new(json_object_get(document, "rules"),
+					    json_pack("{s:s, s:s, s:f, s:s, s:s, s:s, s:s}", "name", names[i], "entity",
+						      t, "value", 1.5, "unit", "s", "threshold", t, "result", "fail",
+						      "finding", t));
+}
+
 struct verdict *support_report_huge(size_t count, size_t text_len)
 {
 	static const char special[] = "<`|\"&@\\#_*~é'>";
@@ -227,6 +297,9 @@ struct verdict *support_report_huge(size_t count, size_t text_len)
 		json_pack("{s:s, s:s, s:f, s:f, s:o, s:{s:s, s:s}}", "sql", t, "file", t, "start_s", 1.0, "end_s", 2.0,
 			  "locks", repeat(lock, count), "error", "sqlstate", "42703", "message", t);
 	(void)json_object_set_new(statement, "rewrite", repeat(json_string(t), count));
+	(void)json_object_set_new(
+		statement, "production",
+		json_pack("{s:s, s:b, s:f, s:f}", "work", t, "grows", 1, "row_ratio", 1e6, "best_case_s", 1e9));
 	fill(d, "migration", statement, count);
 	json_t *stall = json_pack("{s:s, s:s, s:f, s:f, s:f, s:f, s:f}", "relation", t, "mode", "AccessExclusiveLock",
 				  "start_s", 1.0, "duration_ms", 1000.0, "victims", 3.0, "timed_out", 1.0,
@@ -261,6 +334,7 @@ struct verdict *support_report_huge(size_t count, size_t text_len)
 					  json_pack("{s:o, s:o}", "baseline", repeat(json_real(1234.5), 600),
 						    "migrating", repeat(json_real(98765.4), 600)));
 	(void)json_object_set_new(d, "timeline", timeline);
+	fill_rollout(d, t, count);
 	fill(d, "untested", json_pack("{s:s, s:s}", "what", t, "why", t), count);
 	json_t *environment = json_pack("{s:s, s:s, s:{s:s}}", "commit", t, "start_time", t, "replay_file", "path", t);
 	(void)json_object_set_new(

@@ -16,6 +16,7 @@ struct support_report {
 	const char *name; /* "hurts", "clear", "cannot_tell", "invalid", "aa", "errors", "long" */
 	enum verdict_outcome outcome;
 	struct support_run *(*make)(void);
+	void (*plan)(struct rollout *rollout); /* what is known of the roll-out; NULL: nothing */
 };
 
 #define SUPPORT_REPORTS 7
