@@ -4,10 +4,11 @@ minute of mixed load and says whether the verdict was what it has to be. Results
 suite can be stopped and goes on where it was; `summary` counts them for docs/measurement.md.
 
   suite.py run [CASE…] [--times N] [--at-once N]   the runs that are missing (one after the other: about six hours)
+  suite.py judge                                   judges the runs that are kept once more, by the program as it is now
   suite.py summary                                 what is there
   suite.py forget CASE…                            drops results, to run them again
 
-State (a server, recordings, results) is in $JUDGE_STATE or /var/tmp/rehearse-judge. The rehearse program is $REHEARSE or
+State (a server, recordings, run directories, results) is in $JUDGE_STATE or /var/tmp/rehearse-judge. The rehearse program is $REHEARSE or
 build/release/bin/rehearse. Nothing else should run on the machine; what disturbs is part of the cases. Runs at once disturb
 each other too, which makes it harder, never easier; each result says how many there were.
 """
@@ -273,7 +274,7 @@ CASES = {
 
 
 def rehearse(case, number):
-    _, migration, at, name, check = CASES[case]
+    _, migration, at, name, _ = CASES[case]
     replay = recording(name)
     info = {}
     with tempfile.TemporaryDirectory(dir=STATE) as folder:
@@ -300,21 +301,51 @@ def rehearse(case, number):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if noise:
             noise.join()
-        result = {"case": case, "n": number, "exit": done.returncode, "took_s": round(time.time() - started, 1), "right": False}
+        took = round(time.time() - started, 1)
+        kept = kept_run(case, number)
+        shutil.rmtree(kept, ignore_errors=True)
         if done.returncode <= 3:
-            verdict = json.load(open(folder + "/run/verdict.json"))
-            result |= {"outcome": verdict["outcome"], "reason": verdict["reason"], "fidelity": verdict["fidelity"]["grade"]}
-            try:
-                result["right"] = bool(check(verdict, info))
-            except (KeyError, ValueError, TypeError) as e:
-                result["problem"] = repr(e)
-            if not result["right"]:
-                keep = f"{STATE}/wrong/{case}-{number}"
-                shutil.rmtree(keep, ignore_errors=True)
-                shutil.copytree(folder + "/run", keep)
-        else:
-            result["problem"] = done.stdout[-500:]
-        return result | {"info": info}
+            shutil.copytree(folder + "/run", kept)
+        return assess(case, number, done, kept, info) | {"took_s": took}
+
+
+def kept_run(case, number):
+    return f"{STATE}/runs/{case}-{number}"
+
+
+def assess(case, number, done, folder, info):
+    """Is the verdict what it has to be?"""
+    result = {"case": case, "n": number, "exit": done.returncode, "right": False, "program": program()}
+    if done.returncode > 3:
+        return result | {"problem": done.stdout[-500:], "info": info}
+    verdict = json.load(open(folder + "/verdict.json"))
+    result |= {"outcome": verdict["outcome"], "reason": verdict["reason"], "fidelity": verdict["fidelity"]["grade"]}
+    try:
+        result["right"] = bool(CASES[case][4](verdict, info))
+    except (KeyError, ValueError, TypeError) as e:
+        result["problem"] = repr(e)
+    return result | {"info": info}
+
+
+def judge_again():
+    judged = []
+    for old in results():
+        folder = kept_run(old["case"], old["n"])
+        info = {k: v for k, v in old["info"].items() if k == "noise"}
+        if os.path.isdir(folder):
+            done = subprocess.run([REHEARSE, "compare", folder, "-q"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            new = {k: v for k, v in old.items() if k != "problem"} | assess(old["case"], old["n"], done, folder, info)
+            if new["right"] != old["right"] or new.get("outcome") != old.get("outcome"):
+                tell(new)
+            old = new
+        judged.append(old)
+    with open(RESULTS, "w") as out:
+        out.writelines(json.dumps(r) + "\n" for r in judged)
+
+
+def tell(result):
+    print(f"{result['case']:20} {result['n']:3} {'right' if result['right'] else 'WRONG'} {result.get('outcome', '-'):12} "
+          f"{result.get('reason', result.get('problem', ''))[:90]} {json.dumps(result['info'])[:120]}", flush=True)
 
 
 def results():
@@ -340,17 +371,15 @@ def run_cases(cases, times, at_once):
     os.chmod(STATE, 0o711)
     for case in cases:
         recording(CASES[case][3])
-    md5 = program()
     writing = threading.Lock()
 
     def one(job):
         load = os.getloadavg()[0]
-        result = rehearse(*job) | {"program": md5, "load": load, "at_once": at_once}
+        result = rehearse(*job) | {"replayed_by": program(), "load": load, "at_once": at_once}
         with writing:
             with open(RESULTS, "a") as out:
                 out.write(json.dumps(result) + "\n")
-            print(f"{job[0]:20} {job[1]:3} {'right' if result['right'] else 'WRONG'} {result.get('outcome', '-'):12} "
-                  f"{result.get('reason', result.get('problem', ''))[:90]} {json.dumps(result['info'])[:120]}", flush=True)
+            tell(result)
 
     with ThreadPoolExecutor(at_once) as pool:
         for _ in pool.map(one, in_turn(cases, times)):
@@ -368,12 +397,12 @@ def summary():
               f"{count['cannot_tell']} | {count['invalid']} | {sum('outcome' not in r for r in of)} |")
     programs = {r["program"] for r in there}
     if len(programs) > 1:
-        print(f"\nresults of {len(programs)} different programs")
+        print(f"\njudged by {len(programs)} different programs")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["run", "summary", "forget"])
+    parser.add_argument("verb", choices=["run", "judge", "summary", "forget"])
     parser.add_argument("case", nargs="*", help="of " + ", ".join(CASES))
     parser.add_argument("--times", type=int, help="at most so many runs of each case")
     parser.add_argument("--at-once", type=int, default=1, help="so many runs side by side")
@@ -387,6 +416,8 @@ def main():
         kept = [r for r in results() if r["case"] not in given.case]
         with open(RESULTS, "w") as out:
             out.writelines(json.dumps(r) + "\n" for r in kept)
+    elif given.verb == "judge":
+        judge_again()
     else:
         summary()
 
