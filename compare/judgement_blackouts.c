@@ -7,14 +7,29 @@
 
 #include <math.h>
 
-#define LISTED_DAYS 30
-#define DAY_NS	    (INT64_C(86400) * NS_PER_S)
-#define LISTED_MAX  200
-#define MINUTE_LEN  16
+#define LISTED_DAYS   30
+#define DAY_NS	      (INT64_C(86400) * NS_PER_S)
+#define LISTED_MAX    200
+#define WINDOW_MAX_NS (366 * DAY_NS)
+#define MINUTE_LEN    16
 
 static int64_t best_case_ns(const struct judgement *j)
 {
 	return j->has_production ? j->production.best_ns : 0;
+}
+
+/* What is held against the calendar: a year of it has every blackout that there is. */
+static int64_t window_ns(const struct judgement *j)
+{
+	int64_t best_ns = best_case_ns(j);
+	return best_ns < WINDOW_MAX_NS ? best_ns : WINDOW_MAX_NS;
+}
+
+/* The blackouts that the planned roll-out falls or runs into, by start. To be released. */
+static void find_hits(const struct judgement *j, struct blackout_spans *hits)
+{
+	int64_t planned_ns = j->rollout->planned_ns;
+	blackout_calendar_list(&j->rollout->calendar, planned_ns, planned_ns + window_ns(j), hits);
 }
 
 /* "2026-12-01 22:00", in the calendar's zone */
@@ -68,11 +83,15 @@ static char *hit_sentence(const struct judgement *j, const struct blackout_span 
 void judgement_apply_blackout_rule(struct judgement *j)
 {
 	struct blackout_spans hits;
-	int64_t planned_ns = j->rollout->planned_ns;
 	if (!j->rollout->planned)
 		return;
-	blackout_calendar_list(&j->rollout->calendar, planned_ns, planned_ns + best_case_ns(j), &hits);
+	find_hits(j, &hits);
+	/* Of a daily blackout the first is worth a word. */
+	bool *told = mem_zalloc(j->rollout->calendar.count + 1, sizeof(*told));
 	for (size_t i = 0; i < hits.count; i++) {
+		if (told[hits.items[i].entry])
+			continue;
+		told[hits.items[i].entry] = true;
 		const char *name = j->rollout->calendar.entries[hits.items[i].entry].name;
 		struct rule_result *r = judgement_add_rule(j, "migration.blackout", name, 1);
 		if (r->result != THRESHOLD_PASS)
@@ -80,6 +99,7 @@ void judgement_apply_blackout_rule(struct judgement *j)
 	}
 	if (hits.count == 0)
 		(void)judgement_add_rule(j, "migration.blackout", "", 0);
+	free(told);
 	blackout_spans_release(&hits);
 }
 
@@ -202,10 +222,11 @@ static void put_plan(const struct judgement *j, json_t *object)
 	bool found = false;
 	if (planned) {
 		found = blackout_calendar_find_free(&j->rollout->calendar, planned_ns, best_case_ns(j), &free_ns);
-		blackout_calendar_list(&j->rollout->calendar, planned_ns, planned_ns + best_case_ns(j), &hits);
+		find_hits(j, &hits);
 	}
 	json_put(object, "planned_at", planned ? time_json(j, planned_ns) : json_null());
-	json_put(object, "planned_end", planned ? time_json(j, planned_ns + best_case_ns(j)) : json_null());
+	bool ends = planned && best_case_ns(j) <= WINDOW_MAX_NS;
+	json_put(object, "planned_end", ends ? time_json(j, planned_ns + best_case_ns(j)) : json_null());
 	json_put(object, "hits", spans_json(j, &hits));
 	json_put(object, "next_free", found ? time_json(j, free_ns) : json_null());
 	blackout_spans_release(&hits);

@@ -179,8 +179,9 @@ static void add_plan(const json_t *document, struct strbuf *out)
 		return;
 	strbuf_add_str(out, "<p>It is planned for ");
 	report_rollout_add_moment(out, planned);
-	strbuf_add_str(out, ", and ends at best at ");
-	report_rollout_add_moment(out, html_text_of(blackouts, "planned_end"));
+	const char *end = html_text_of(blackouts, "planned_end");
+	strbuf_add_str(out, *end ? ", and ends at best at " : ", and takes more than a year");
+	report_rollout_add_moment(out, end);
 	strbuf_add_str(out, json_array_size(json_object_get(blackouts, "entries"))
 				    ? ": no blackout stands in its way.</p>"
 				    : "; there is no blackout calendar to hold that against.</p>");

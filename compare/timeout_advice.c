@@ -84,19 +84,22 @@ static void advise_lock(const struct production_estimate *estimate, const struct
 	clock_format_duration(p->waited_ns, waited);
 	timeout_advice_format(out->lock_ns, setting);
 	char *sql = head(ledger->statements[estimate->shutting].sql ? ledger->statements[estimate->shutting].sql : "");
+	/* The statement may be long over when its lock goes. */
+	const char *until = p->shut_ns > p->best_ns + NS_PER_MS ? ", to the end of its transaction" : "";
 	char *wait = p->waited_ns >= NS_PER_MS ? mem_printf(" In this run it waited %s for its locks.", waited)
 					       : mem_strdup("");
 	if (p->shut_ns < level_ns)
-		out->lock_why = mem_printf(
-			"`%s` keeps others out of `%s` for %s at best, and a stall there counts from "
-			"%s on: a wait of %s %s. Retry when it runs out.%s",
-			sql, table, shut, level, setting, fits ? "stays below that" : "already goes beyond that", wait);
+		out->lock_why =
+			mem_printf("`%s` keeps others out of `%s` for %s at best%s, and a stall there counts from "
+				   "%s on: a wait of %s %s. Retry when it runs out.%s",
+				   sql, table, shut, until, level, setting,
+				   fits ? "stays below that" : "and that together go beyond it", wait);
 	else
 		out->lock_why =
-			mem_printf("`%s` itself keeps others out of `%s` for %s at best, and a stall there counts "
+			mem_printf("`%s` itself keeps others out of `%s` for %s at best%s, and a stall there counts "
 				   "from %s on: no lock_timeout helps against that, it only keeps the wait for "
 				   "the lock from adding to it. Retry when it runs out.%s",
-				   sql, table, shut, level, wait);
+				   sql, table, shut, until, level, wait);
 	free(wait);
 	free(sql);
 }

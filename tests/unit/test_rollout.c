@@ -136,6 +136,24 @@ static void test_rules(void **state)
 	support_run_free(run);
 }
 
+/* Years of a migration, planned for the end of time: one finding for each rule of the calendar. */
+static void test_a_very_long_one(void **state)
+{
+	(void)state;
+	struct support_run *run = make_run();
+	struct verdict *verdict =
+		judge(run, &(struct plan){"1000000", 1, "daily 02:00-04:00, 1st", "2200-12-31 23:00", {NULL, NULL}});
+	size_t i;
+	size_t found = 0;
+	const json_t *rule;
+	json_array_foreach (json_object_get(verdict->document, "rules"), i, rule)
+		found += strcmp(json_string_value(json_object_get(rule, "name")), "migration.blackout") == 0;
+	assert_int_equal(found, 2);
+	assert_string_equal(result_of(verdict, "migration.best_case"), "warn");
+	verdict_free(verdict);
+	support_run_free(run);
+}
+
 /* The recording: the 1st of January 2026, from 02:30 to 02:45. */
 static void test_what_was_recorded(void **state)
 {
@@ -243,6 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_a_very_long_one),
 		cmocka_unit_test(test_what_was_recorded),
 		cmocka_unit_test(test_nothing_known),
 		cmocka_unit_test(test_reports_say_it),
