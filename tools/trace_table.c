@@ -74,25 +74,16 @@ static void add_names(struct table *table, const char *verb, const struct ledger
 		add_note(table, text);
 }
 
-static bool has_name(const struct ledger_names *names, const char *name)
-{
-	for (size_t i = 0; i < names->count; i++) {
-		if (strcmp(names->items[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Nobody misses it: what the statement made itself, which others do not see before its transaction ends, and an index
  * that is dropped concurrently, which nobody uses any more when it is locked.
  */
 static bool is_out_of_use(const struct ledger_statement *statement, const struct ledger_lock *lock)
 {
-	return has_name(&statement->relations_created, lock->relation) ||
-	       has_name(&statement->indexes_built, lock->relation) ||
+	return ledger_names_have(&statement->relations_created, lock->relation) ||
+	       ledger_names_have(&statement->indexes_built, lock->relation) ||
 	       (statement->locks_known == LEDGER_LOCKS_SAMPLED &&
-		has_name(&statement->indexes_dropped, lock->relation));
+		ledger_names_have(&statement->indexes_dropped, lock->relation));
 }
 
 /* TRUNCATE: a new file, without reading or writing a row. */
