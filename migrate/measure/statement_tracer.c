@@ -102,7 +102,7 @@ void statement_tracer_close(struct statement_tracer *tracer)
 {
 	if (!tracer)
 		return;
-	statement_tracer_end_transaction(tracer, clock_mono_ns());
+	statement_tracer_abandon(tracer, clock_mono_ns());
 	statement_measure_release(&tracer->measure);
 	free(tracer);
 }
@@ -337,6 +337,14 @@ void statement_tracer_end_transaction(struct statement_tracer *tracer, int64_t t
 	tracer->defined_function = false;
 	statement_measure_end_transaction(&tracer->measure);
 	ledger->end_ns = end_ns;
+}
+
+void statement_tracer_abandon(struct statement_tracer *tracer, int64_t transaction_end_ns)
+{
+	struct ledger *ledger = tracer->options.ledger;
+	for (size_t i = tracer->first_statement; i < ledger->statement_count; i++)
+		ledger->statements[i].taken_back = true;
+	statement_tracer_end_transaction(tracer, transaction_end_ns);
 }
 
 void statement_tracer_finish(struct statement_tracer *tracer, bool in_transaction, int64_t transaction_end_ns)

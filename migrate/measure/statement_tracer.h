@@ -88,7 +88,7 @@ struct statement_tracer;
  */
 int statement_tracer_open(const struct statement_tracer_options *options, struct statement_tracer **out,
 			  struct error *err);
-/* NULL is fine. Ends a transaction that the ledger still shows as open, now. */
+/* NULL is fine. A transaction that the ledger still shows as open is abandoned, now. */
 void statement_tracer_close(struct statement_tracer *tracer);
 
 /* Begins a statement: adds it to the ledger. */
@@ -118,5 +118,7 @@ void statement_tracer_finish(struct statement_tracer *tracer, bool in_transactio
  * committed. Nothing happens when none is open.
  */
 void statement_tracer_end_transaction(struct statement_tracer *tracer, int64_t transaction_end_ns);
+/* The same for one that nobody ended and the server so rolled back: its statements are marked as taken back. */
+void statement_tracer_abandon(struct statement_tracer *tracer, int64_t transaction_end_ns);
 
 #endif

@@ -255,6 +255,11 @@ static char *describe_doubt(const struct runner *runner, const struct ledger *le
 	size_t failed = count_failed(ledger);
 	if (ledger->statement_count == 0)
 		return mem_printf("%s ended well, and sent no statement to the clone", runner->name);
+	size_t taken_back = ledger_count_taken_back(ledger);
+	if (taken_back)
+		return mem_printf("%s ended inside a transaction, which the server then rolled back: of %zu of its "
+				  "statements nothing is left",
+				  runner->name, taken_back);
 	if (failed)
 		return mem_printf("%zu statement%s failed, and %s ended as if all had gone well", failed,
 				  failed == 1 ? "" : "s", runner->name);

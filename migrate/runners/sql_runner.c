@@ -197,7 +197,11 @@ static void run_all(struct runner *runner)
 			log_warn("the migration's files end inside a transaction: it is rolled back, as psql does");
 		int64_t end_ns = roll_back(runner);
 		if (runner->tracer)
-			statement_tracer_end_transaction(runner->tracer, end_ns);
+			statement_tracer_abandon(runner->tracer, end_ns);
+		if (outcome == STATEMENT_OK && ledger_count_taken_back(runner->ledger) > 0)
+			runner->ledger->problem =
+				mem_strdup("the migration's files end inside a transaction, which is rolled back then: "
+					   "the traffic met a schema without its changes");
 	}
 }
 

@@ -135,6 +135,17 @@ struct ledger_statement *ledger_add_statement(struct ledger *ledger)
 	return statement;
 }
 
+size_t ledger_count_taken_back(const struct ledger *ledger)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		const struct ledger_statement *s = &ledger->statements[i];
+		count +=
+			s->taken_back && !s->sqlstate[0] && (s->kind == LEDGER_KIND_DDL || s->kind == LEDGER_KIND_DATA);
+	}
+	return count;
+}
+
 struct ledger_lock *ledger_statement_add_lock(struct ledger_statement *statement)
 {
 	statement->locks = grow(statement->locks, statement->lock_count, sizeof(*statement->locks));
@@ -252,6 +263,7 @@ static json_t *statement_json(const struct ledger_statement *statement)
 	json_put(object, "rows_changed", known_json(statement->rows_changed, -1));
 	json_put(object, "measuring_ms", json_real(ns_to_ms(statement->measuring_ns)));
 	json_put(object, "runs_code", json_boolean(statement->runs_code));
+	json_put(object, "taken_back", json_boolean(statement->taken_back));
 	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
 		json_put(object, names_members[i].key, names_json(names_member_const(statement, i)));
 	return object;
@@ -428,6 +440,7 @@ static void read_later_members(struct json_reader *reader, const json_t *object,
 	if (json_object_get(object, "measuring_ms"))
 		statement->measuring_ns = json_reader_scaled(reader, object, "measuring_ms", 1e6);
 	statement->runs_code = json_is_true(json_object_get(object, "runs_code"));
+	statement->taken_back = json_is_true(json_object_get(object, "taken_back"));
 	for (size_t i = 0; i < NAMES_MEMBER_COUNT; i++)
 		read_names(reader, object, names_members[i].key, names_member(statement, i));
 }

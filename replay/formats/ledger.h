@@ -69,6 +69,7 @@ struct ledger_statement {
 	int64_t rows_affected; /* or returned, as its command tag says; -1 when that says nothing */
 	int64_t rows_changed;  /* inserted, updated, deleted, as its backend counted them; -1 when not known */
 	int64_t measuring_ns;  /* that asking its backend took: its transaction's locks were held so much longer */
+	bool taken_back;       /* its transaction was open when its connection ended: the server rolled it back */
 	bool runs_code; /* statements ran inside of it (DO, CALL, functions): seen by what they did, not one by one */
 	struct ledger_names functions; /* of users, that were called; only where the server counts calls */
 	struct ledger_names indexes_built;
@@ -153,6 +154,9 @@ int64_t ledger_lock_held_ns(const struct ledger_lock *lock);
  * would have held it so much shorter.
  */
 int64_t ledger_measuring_between_ns(const struct ledger *ledger, int32_t backend_pid, int64_t begin_ns, int64_t end_ns);
+
+/* How many statements changed the schema or rows in a transaction that nobody ended, and that was so rolled back. */
+size_t ledger_count_taken_back(const struct ledger *ledger);
 
 int ledger_save(const struct ledger *ledger, const char *path, struct error *err);
 /* Fills *ledger, which the caller releases. ERR_DATA when it is not a ledger. */

@@ -126,6 +126,19 @@ static long long ask(const char *sql)
 	return value;
 }
 
+static void test_no_commit(void **state)
+{
+	(void)state;
+	run("psql -qX \"$DATABASE_URL\" -c BEGIN -c 'CREATE TABLE never (id int)' -c 'SELECT 1'");
+	assert_outcome(LEDGER_OK,
+		       "psql ended inside a transaction, which the server then rolled back: of 1 of its statements "
+		       "nothing is left");
+	assert_true(find("CREATE TABLE never")->taken_back);
+	assert_int_equal(ask("SELECT count(*) FROM pg_class WHERE relname = 'never'"), 0);
+	run("psql -qX \"$DATABASE_URL\" -c BEGIN -c 'SELECT 1'");
+	assert_outcome(LEDGER_OK, NULL);
+}
+
 static void test_psql(void **state)
 {
 	(void)state;
@@ -360,6 +373,7 @@ static void test_reaches_no_other_server(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_no_commit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_psql, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_without_a_shell, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_environment, set_up, tear_down),

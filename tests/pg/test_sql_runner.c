@@ -287,6 +287,20 @@ static void test_left_behind(void **state)
 	assert_true(has_name(&ledger.statements[0].indexes_dropped, "public.big_unique"));
 }
 
+/* A file without its COMMIT: nothing of it is left, so the traffic met the old schema. */
+static void test_no_commit(void **state)
+{
+	(void)state;
+	make_table();
+	assert_int_equal(run("CREATE TABLE stays (); BEGIN; ALTER TABLE big ADD never int; SELECT 1"), LEDGER_OK);
+	assert_non_null(strstr(ledger.problem, "end inside a transaction, which is rolled back then"));
+	assert_false(ledger.statements[0].taken_back);
+	assert_true(ledger.statements[2].taken_back);
+	assert_int_equal(ledger_count_taken_back(&ledger), 1);
+	assert_int_equal(run("ALTER TABLE big ADD never int; DROP TABLE stays; BEGIN; SELECT 1"), LEDGER_OK);
+	assert_null(ledger.problem);
+}
+
 static enum ledger_kind kind_of(size_t statement)
 {
 	return ledger.statements[statement].kind;
@@ -506,12 +520,13 @@ static void test_many_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rewrite),	    cmocka_unit_test(test_indexes),
-		cmocka_unit_test(test_block),	    cmocka_unit_test(test_savepoints),
-		cmocka_unit_test(test_left_behind), cmocka_unit_test(test_kinds_and_code),
-		cmocka_unit_test(test_failures),    cmocka_unit_test(test_bare),
-		cmocka_unit_test(test_waits),	    cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_many_tables), cmocka_unit_test(test_many_rows),
+		cmocka_unit_test(test_rewrite),	       cmocka_unit_test(test_indexes),
+		cmocka_unit_test(test_block),	       cmocka_unit_test(test_savepoints),
+		cmocka_unit_test(test_left_behind),    cmocka_unit_test(test_no_commit),
+		cmocka_unit_test(test_kinds_and_code), cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_bare),	       cmocka_unit_test(test_waits),
+		cmocka_unit_test(test_limits),	       cmocka_unit_test(test_many_tables),
+		cmocka_unit_test(test_many_rows),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
