@@ -2,6 +2,7 @@
 #include "lock_graph.h"
 
 #include "mem.h"
+#include "span_index.h"
 
 #define DEPTH_MAX 64 /* a longer chain of waiters than this is a damaged log */
 
@@ -11,65 +12,56 @@ enum visit {
 	VISIT_DONE
 };
 
-struct by_pid {
-	int32_t pid;
-	int64_t start_ns;
-	size_t wait;
-};
-
 struct lock_graph {
 	const struct lock_log *log;
 	const struct ledger *ledger;
-	struct by_pid *by_pid; /* sorted by pid, then start */
+	struct span_index by_pid; /* waits */
+	int32_t *pids;		  /* of the migration, sorted */
+	size_t pid_count;
 	struct lock_graph_claim *claims;
 	unsigned char *visits;
 };
 
-static int compare_by_pid(const void *a, const void *b)
+static int compare_pids(const void *a, const void *b)
 {
-	const struct by_pid *x = a;
-	const struct by_pid *y = b;
-	if (x->pid != y->pid)
-		return x->pid < y->pid ? -1 : 1;
-	return (x->start_ns > y->start_ns) - (x->start_ns < y->start_ns);
+	int32_t x = *(const int32_t *)a;
+	int32_t y = *(const int32_t *)b;
+	return (x > y) - (x < y);
+}
+
+static void collect_pids(struct lock_graph *graph)
+{
+	const struct ledger *ledger = graph->ledger;
+	size_t kept = 0;
+	graph->pids = mem_zalloc(ledger->statement_count + 1, sizeof(*graph->pids));
+	for (size_t i = 0; i < ledger->statement_count; i++) {
+		if (ledger->statements[i].backend_pid != 0)
+			graph->pids[graph->pid_count++] = ledger->statements[i].backend_pid;
+	}
+	if (graph->pid_count > 1)
+		qsort(graph->pids, graph->pid_count, sizeof(*graph->pids), compare_pids);
+	for (size_t i = 0; i < graph->pid_count; i++) {
+		if (kept == 0 || graph->pids[kept - 1] != graph->pids[i])
+			graph->pids[kept++] = graph->pids[i];
+	}
+	graph->pid_count = kept;
 }
 
 bool lock_graph_is_migration(const struct lock_graph *graph, int32_t pid)
 {
-	for (size_t i = 0; i < graph->ledger->statement_count; i++) {
-		if (graph->ledger->statements[i].backend_pid == pid && pid != 0)
-			return true;
-	}
-	return false;
-}
-
-/* The first entry of that pid. */
-static size_t first_of_pid(const struct lock_graph *graph, int32_t pid)
-{
-	size_t low = 0;
-	size_t high = graph->log->wait_count;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (graph->by_pid[mid].pid < pid)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return graph->pid_count > 0 && bsearch(&pid, graph->pids, graph->pid_count, sizeof(pid), compare_pids) != NULL;
 }
 
 size_t lock_graph_find(const struct lock_graph *graph, int32_t pid, int64_t start_ns, int64_t end_ns)
 {
-	for (size_t i = first_of_pid(graph, pid); i < graph->log->wait_count && graph->by_pid[i].pid == pid; i++) {
-		const struct lock_wait *w = &graph->log->waits[graph->by_pid[i].wait];
-		if (w->start_ns <= end_ns && w->end_ns >= start_ns)
-			return graph->by_pid[i].wait;
-	}
-	return SIZE_MAX;
+	size_t at = 0;
+	const struct span *span = span_index_next(&graph->by_pid, (uint64_t)pid, start_ns, end_ns, &at);
+	return span ? span->value : SIZE_MAX;
 }
 
 /* Widens the claim by [start, end], as far as that is within the wait and within the migration. */
-static void claim_span(const struct lock_graph *graph, size_t wait, int64_t start_ns, int64_t end_ns, size_t via)
+static void claim_span(const struct lock_graph *graph, size_t wait, int64_t start_ns, int64_t end_ns, size_t via,
+		       int32_t pid)
 {
 	const struct lock_wait *w = &graph->log->waits[wait];
 	struct lock_graph_claim *claim = &graph->claims[wait];
@@ -86,6 +78,7 @@ static void claim_span(const struct lock_graph *graph, size_t wait, int64_t star
 		return;
 	if (!claim->claimed || via == LOCK_GRAPH_DIRECT)
 		claim->via = via;
+	claim->pid = !claim->claimed || claim->pid == pid ? pid : 0;
 	if (!claim->claimed || start_ns < claim->start_ns)
 		claim->start_ns = start_ns;
 	if (!claim->claimed || end_ns > claim->end_ns)
@@ -99,12 +92,11 @@ static void visit_wait(struct lock_graph *graph, size_t wait, int depth);
 static void claim_through(struct lock_graph *graph, size_t wait, int32_t pid, int64_t start_ns, int64_t end_ns,
 			  int depth)
 {
-	for (size_t i = first_of_pid(graph, pid); i < graph->log->wait_count && graph->by_pid[i].pid == pid; i++) {
-		size_t other = graph->by_pid[i].wait;
-		const struct lock_wait *w = &graph->log->waits[other];
-		if (w->start_ns > end_ns)
-			break;
-		if (w->end_ns < start_ns || other == wait)
+	size_t at = 0;
+	const struct span *span;
+	while ((span = span_index_next(&graph->by_pid, (uint64_t)pid, start_ns, end_ns, &at))) {
+		size_t other = span->value;
+		if (other == wait)
 			continue;
 		visit_wait(graph, other, depth + 1);
 		const struct lock_graph_claim *claim = &graph->claims[other];
@@ -113,7 +105,7 @@ static void claim_through(struct lock_graph *graph, size_t wait, int32_t pid, in
 		int64_t from = claim->start_ns > start_ns ? claim->start_ns : start_ns;
 		int64_t to = claim->end_ns < end_ns ? claim->end_ns : end_ns;
 		if (from <= to)
-			claim_span(graph, wait, from, to, other);
+			claim_span(graph, wait, from, to, other, claim->pid);
 	}
 }
 
@@ -135,7 +127,7 @@ static void visit_wait(struct lock_graph *graph, size_t wait, int depth)
 		int64_t from = b->first_ns == first ? w->start_ns : b->first_ns;
 		int64_t to = b->last_ns == last ? w->end_ns : b->last_ns;
 		if (lock_graph_is_migration(graph, b->pid))
-			claim_span(graph, wait, from, to, LOCK_GRAPH_DIRECT);
+			claim_span(graph, wait, from, to, LOCK_GRAPH_DIRECT, b->pid);
 		else if (b->pid != w->pid)
 			claim_through(graph, wait, b->pid, from, to, depth);
 	}
@@ -149,13 +141,13 @@ struct lock_graph *lock_graph_new(const struct lock_log *log, const struct ledge
 	struct lock_graph *graph = mem_zalloc(1, sizeof(*graph));
 	graph->log = log;
 	graph->ledger = ledger;
-	graph->by_pid = mem_zalloc(log->wait_count, sizeof(*graph->by_pid));
 	graph->claims = mem_zalloc(log->wait_count, sizeof(*graph->claims));
 	graph->visits = mem_zalloc(log->wait_count, 1);
 	for (size_t i = 0; i < log->wait_count; i++)
-		graph->by_pid[i] = (struct by_pid){log->waits[i].pid, log->waits[i].start_ns, i};
-	if (log->wait_count)
-		qsort(graph->by_pid, log->wait_count, sizeof(*graph->by_pid), compare_by_pid);
+		span_index_add(&graph->by_pid, (uint64_t)log->waits[i].pid, log->waits[i].start_ns,
+			       log->waits[i].end_ns, i);
+	span_index_sort(&graph->by_pid);
+	collect_pids(graph);
 	for (size_t i = 0; i < log->wait_count && ledger->outcome != LEDGER_NONE; i++) {
 		if (!lock_graph_is_migration(graph, log->waits[i].pid))
 			visit_wait(graph, i, 0);
@@ -167,7 +159,8 @@ void lock_graph_free(struct lock_graph *graph)
 {
 	if (!graph)
 		return;
-	free(graph->by_pid);
+	span_index_release(&graph->by_pid);
+	free(graph->pids);
 	free(graph->claims);
 	free(graph->visits);
 	free(graph);

@@ -19,7 +19,8 @@ struct lock_graph_claim {
 	bool to_the_end;  /* … up to the last sample that saw it */
 	int64_t start_ns; /* that part */
 	int64_t end_ns;
-	size_t via; /* the wait in between, LOCK_GRAPH_DIRECT when the migration itself stood before the waiter */
+	size_t via;  /* the wait in between, LOCK_GRAPH_DIRECT when the migration itself stood before the waiter */
+	int32_t pid; /* which of its backends; 0 when several did */
 };
 
 struct lock_graph;
