@@ -91,3 +91,9 @@ double html_number_of(const json_t *object, const char *key)
 {
 	return json_number_value(json_object_get(object, key));
 }
+
+void html_add_count(struct strbuf *out, const json_t *object, const char *key, const char *what)
+{
+	double n = html_number_of(object, key);
+	strbuf_addf(out, "%.0f %s%s", n, what, n > 0.5 && n < 1.5 ? "" : "s");
+}

@@ -20,5 +20,7 @@ void html_add_number(struct strbuf *out, double value);
 /* Fields of a document: "" and 0 for what is not there. */
 const char *html_text_of(const json_t *object, const char *key);
 double html_number_of(const json_t *object, const char *key);
+/* "1 statement", "412 statements": a member's number with what it counts. */
+void html_add_count(struct strbuf *out, const json_t *object, const char *key, const char *what);
 
 #endif

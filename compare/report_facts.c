@@ -223,6 +223,28 @@ static void add_word(struct strbuf *out, const char *word)
 
 #define COMMAND_FILES_MAX 8
 
+/* " --name 12.5s", when it is more than nothing. */
+static void add_seconds(struct strbuf *out, const char *name, const json_t *value)
+{
+	if (json_number_value(value) > 0)
+		strbuf_addf(out, " --%s %.9gs", name, json_number_value(value));
+}
+
+/* What makes it the same replay again: when the migration began, how fast, which part. */
+static void add_replay_options(const json_t *document, struct strbuf *out)
+{
+	const json_t *environment = json_object_get(document, "environment");
+	const json_t *file = json_object_get(environment, "replay_file");
+	const json_t *speed = json_object_get(environment, "speed");
+	add_seconds(out, "migrate-at", json_object_get(environment, "migrate_at_s"));
+	if (json_is_number(speed) && json_number_value(speed) <= 0)
+		strbuf_add_str(out, " --speed max");
+	else if (json_is_number(speed) && fabs(json_number_value(speed) - 1) > 1e-9)
+		strbuf_addf(out, " --speed %.9g", json_number_value(speed));
+	add_seconds(out, "start-at", json_object_get(file, "start_at_s"));
+	add_seconds(out, "stop-at", json_object_get(file, "stop_at_s"));
+}
+
 void report_add_command(const json_t *document, struct strbuf *out)
 {
 	const char *replay = report_replay_name(document);
@@ -252,5 +274,9 @@ void report_add_command(const json_t *document, struct strbuf *out)
 		add_word(out, file);
 		last = file;
 	}
+	/* A tool's command line may hold a password, so nobody wrote it down. */
+	if (files == 0 && json_is_object(json_object_get(json_object_get(document, "migration_run"), "tool")))
+		strbuf_add_str(out, " --migration-command COMMAND");
+	add_replay_options(document, out);
 	strbuf_add_str(out, " -o RUN");
 }

@@ -110,8 +110,9 @@ static void row_stall(const json_t *document, struct strbuf *out)
 	html_add_ms(out, html_number_of(stall, "duration_ms"));
 	strbuf_add_str(out, " on ");
 	add_code(out, *html_text_of(stall, "relation") ? html_text_of(stall, "relation") : "(rows)", 100);
-	strbuf_addf(out, ", %.0f statements waited %.3g query-seconds |\n", html_number_of(stall, "victims"),
-		    html_number_of(stall, "blocked_query_s"));
+	strbuf_add_str(out, ", ");
+	html_add_count(out, stall, "victims", "statement");
+	strbuf_addf(out, " waited %.3g query-seconds |\n", html_number_of(stall, "blocked_query_s"));
 }
 
 static void row_query(const json_t *document, struct strbuf *out)

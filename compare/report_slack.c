@@ -93,7 +93,8 @@ static void append_figures(json_t *blocks, const json_t *document, struct strbuf
 		html_add_ms(text, html_number_of(stall, "duration_ms"));
 		strbuf_add_str(text, " on ");
 		add_code(text, html_text_of(stall, "relation"), NAME_SHOWN);
-		strbuf_addf(text, ", %.0f statements", html_number_of(stall, "victims"));
+		strbuf_add_str(text, ", ");
+		html_add_count(text, stall, "victims", "statement");
 	} else {
 		strbuf_add_str(text, "none");
 	}
@@ -135,8 +136,9 @@ static void append_findings(json_t *blocks, const json_t *document, struct strbu
 		add_code(text, html_text_of(entry, "application"), NAME_SHOWN);
 		strbuf_add_str(text, " of ");
 		add_code(text, html_text_of(entry, "user"), NAME_SHOWN);
-		strbuf_addf(text, ": %.0f statements waited %.3g s, %.0f failed", blocked,
-			    html_number_of(entry, "blocked_query_s"), failed);
+		strbuf_add_str(text, ": ");
+		html_add_count(text, entry, "blocked_statements", "statement");
+		strbuf_addf(text, " waited %.3g s, %.0f failed", html_number_of(entry, "blocked_query_s"), failed);
 	}
 	if (shown)
 		append_section(blocks, text);

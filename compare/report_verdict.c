@@ -47,7 +47,8 @@ static void tile_stall(const json_t *document, struct strbuf *out)
 		html_add_ms(out, html_number_of(stall, "duration_ms"));
 		tile_explain(out);
 		html_add_cut(out, html_text_of(stall, "relation"), NAME_SHOWN);
-		strbuf_addf(out, ", %.0f statements", html_number_of(stall, "victims"));
+		strbuf_add_str(out, ", ");
+		html_add_count(out, stall, "victims", "statement");
 	} else {
 		strbuf_add_str(out, "none");
 		tile_explain(out);

@@ -193,8 +193,6 @@ static void run_all(struct runner *runner)
 	runner->ledger->statements_not_run = migration->statement_count - i;
 	runner->ledger->outcome = ledger_outcome_of(outcome);
 	if (in_transaction(runner)) {
-		if (outcome == STATEMENT_OK)
-			log_warn("the migration's files end inside a transaction: it is rolled back, as psql does");
 		int64_t end_ns = roll_back(runner);
 		if (runner->tracer)
 			statement_tracer_abandon(runner->tracer, end_ns);
@@ -202,6 +200,8 @@ static void run_all(struct runner *runner)
 			runner->ledger->problem =
 				mem_strdup("the migration's files end inside a transaction, which is rolled back then: "
 					   "the traffic met a schema without its changes");
+		else if (outcome == STATEMENT_OK)
+			log_warn("the migration's files end inside a transaction: it is rolled back, as psql does");
 	}
 }
 

@@ -181,6 +181,7 @@ static void test_markdown_says_what_matters(void **state)
 	assert_non_null(strstr(text.data, "(<https://ci.example.com/a%20b%3Ec>)"));
 	assert_non_null(strstr(text.data, "commit `0123456789abcdef"));
 	assert_non_null(strstr(text.data, "`rehearse test-migration --replay test.replay --source URL"));
+	assert_non_null(strstr(text.data, " --migrate-at "));
 	strbuf_release(&text);
 }
 
