@@ -114,7 +114,7 @@ void output_json(const json_t *object)
 {
 	if (!settings.json)
 		return;
-	note_written(json_dumpf(object, stdout, JSON_INDENT(2)));
+	note_written(json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12)));
 	(void)fputc('\n', stdout);
 }
 
