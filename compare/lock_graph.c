@@ -55,7 +55,7 @@ bool lock_graph_is_migration(const struct lock_graph *graph, int32_t pid)
 size_t lock_graph_find(const struct lock_graph *graph, int32_t pid, int64_t start_ns, int64_t end_ns)
 {
 	size_t at = 0;
-	const struct span *span = span_index_next(&graph->by_pid, (uint64_t)pid, start_ns, end_ns, &at);
+	const struct time_span *span = span_index_next(&graph->by_pid, (uint64_t)pid, start_ns, end_ns, &at);
 	return span ? span->value : SIZE_MAX;
 }
 
@@ -93,7 +93,7 @@ static void claim_through(struct lock_graph *graph, size_t wait, int32_t pid, in
 			  int depth)
 {
 	size_t at = 0;
-	const struct span *span;
+	const struct time_span *span;
 	while ((span = span_index_next(&graph->by_pid, (uint64_t)pid, start_ns, end_ns, &at))) {
 		size_t other = span->value;
 		if (other == wait)

@@ -30,7 +30,7 @@ static bool mark_same(struct lock_log *sampled, const struct span_index *by_pid,
 {
 	bool found = false;
 	size_t at = 0;
-	const struct span *span;
+	const struct time_span *span;
 	while ((span = span_index_next(by_pid, (uint64_t)server->pid, server->start_ns - CLOCKS_APART_NS,
 				       server->end_ns + CLOCKS_APART_NS, &at))) {
 		if (!is_same(&sampled->waits[span->value], server))

@@ -12,13 +12,13 @@ void span_index_release(struct span_index *index)
 void span_index_add(struct span_index *index, uint64_t key, int64_t start_ns, int64_t end_ns, size_t value)
 {
 	MEM_GROW(index->spans, index->count, index->capacity);
-	index->spans[index->count++] = (struct span){key, start_ns, end_ns, end_ns, value};
+	index->spans[index->count++] = (struct time_span){key, start_ns, end_ns, end_ns, value};
 }
 
 static int compare(const void *a, const void *b)
 {
-	const struct span *x = a;
-	const struct span *y = b;
+	const struct time_span *x = a;
+	const struct time_span *y = b;
 	if (x->key != y->key)
 		return x->key < y->key ? -1 : 1;
 	if (x->start_ns != y->start_ns)
@@ -31,7 +31,7 @@ void span_index_sort(struct span_index *index)
 	if (index->count > 1)
 		qsort(index->spans, index->count, sizeof(*index->spans), compare);
 	for (size_t i = 1; i < index->count; i++) {
-		struct span *span = &index->spans[i];
+		struct time_span *span = &index->spans[i];
 		if (span->key == span[-1].key && span[-1].until_ns > span->until_ns)
 			span->until_ns = span[-1].until_ns;
 	}
@@ -44,7 +44,7 @@ static size_t first_span(const struct span_index *index, uint64_t key, int64_t f
 	size_t high = index->count;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		const struct span *span = &index->spans[mid];
+		const struct time_span *span = &index->spans[mid];
 		if (span->key < key || (span->key == key && span->until_ns < from_ns))
 			low = mid + 1;
 		else
@@ -53,8 +53,8 @@ static size_t first_span(const struct span_index *index, uint64_t key, int64_t f
 	return low;
 }
 
-const struct span *span_index_next(const struct span_index *index, uint64_t key, int64_t from_ns, int64_t to_ns,
-				   size_t *at)
+const struct time_span *span_index_next(const struct span_index *index, uint64_t key, int64_t from_ns, int64_t to_ns,
+					size_t *at)
 {
 	size_t i = *at ? *at : first_span(index, key, from_ns);
 	for (; i < index->count && index->spans[i].key == key && index->spans[i].start_ns <= to_ns; i++) {

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct span {
+struct time_span {
 	uint64_t key;
 	int64_t start_ns;
 	int64_t end_ns;
@@ -20,7 +20,7 @@ struct span {
 
 /* All zeros is an empty one. */
 struct span_index {
-	struct span *spans; /* by key, start, value; once it is sorted */
+	struct time_span *spans; /* by key, start, value; once it is sorted */
 	size_t count;
 	size_t capacity;
 };
@@ -33,8 +33,8 @@ void span_index_sort(struct span_index *index);
  * The next span of that key that overlaps [from, to], both ends included; NULL behind the last. *at is 0 before the
  * first and the index's own after that.
  */
-const struct span *span_index_next(const struct span_index *index, uint64_t key, int64_t from_ns, int64_t to_ns,
-				   size_t *at);
+const struct time_span *span_index_next(const struct span_index *index, uint64_t key, int64_t from_ns, int64_t to_ns,
+					size_t *at);
 /* A name as a key. Two names may share one: who asks compares the names. */
 uint64_t span_key_of_text(const char *text);
 

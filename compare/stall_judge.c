@@ -2,10 +2,14 @@
 #include "stall_judge.h"
 
 #include "clock.h"
+#include "ledger_index.h"
 #include "lock_effect.h"
 #include "lock_graph.h"
+#include "measuring_spans.h"
 #include "mem.h"
+#include "span_index.h"
 #include "sqlstate.h"
+#include "stall_words.h"
 
 #define GAP_MAX_NS (50 * NS_PER_MS) /* a sampler silent for longer than this is blind */
 #define NO_STALL   SIZE_MAX
@@ -20,6 +24,8 @@ struct claimed_wait {
 	int64_t start_ns;
 	int64_t end_ns;
 	int64_t seen_ns; /* last sample that showed it as the migration's */
+	int32_t pid;	 /* the migration's backend that stood before it; 0 for several */
+	enum stall_kind kind;
 	uint32_t session;
 	size_t stall;
 	bool open_end; /* ends at the last sample: a completion may say it better */
@@ -30,32 +36,32 @@ struct claimed_wait {
 struct stall_judge {
 	struct stall_input input;
 	struct lock_graph *graph;
-	struct claimed_wait *waits; /* by session, then start */
+	struct ledger_index *ledger;
+	struct measuring_spans *measuring;
+	struct span_index own_waits;   /* the migration's, all of one key; values count in the log */
+	struct span_index by_relation; /* stalls, once they are finished */
+	struct claimed_wait *waits;    /* by session, then start */
 	size_t wait_count;
 	size_t wait_capacity;
 	uint32_t *first_wait;	/* by session of the replay file: its range in waits */
 	int64_t *debt_ns;	/* by session: delay that its earlier items took over from locks */
-	unsigned char *is_root; /* by session: a stall\'s root */
+	unsigned char *is_root; /* by session: a stall's root */
 	struct stall *stalls;
 	size_t stall_count;
 	size_t stall_capacity;
+	uint64_t *last_victim; /* by stall: the last execution that was counted */
+	uint64_t executions;   /* that came by so far */
 	struct stall_exposure *exposures;
 	size_t exposure_count;
 	size_t exposure_capacity;
 	struct stall_control others[JUDGE_LANES];
+	struct stall_control for_measuring;
 	uint64_t unmapped;
 };
 
-const char *stall_mode_blocks(const char *mode)
+int64_t stall_length_ns(const struct stall *stall)
 {
-	int rank = lock_mode_rank(mode);
-	if (rank == 8)
-		return "all access to";
-	if (rank == 7)
-		return "writes to, and locking reads of,";
-	if (rank == 5 || rank == 6)
-		return "writes to";
-	return "statements on";
+	return stall->end_ns - stall->start_ns - stall->measuring_ns;
 }
 
 static bool is_timeout(const struct run_record *r)
@@ -74,29 +80,32 @@ static bool is_timeout(const struct run_record *r)
 static bool find_release(const struct stall_judge *judge, int64_t last_seen_ns, int64_t *release_ns)
 {
 	int64_t limit = last_seen_ns + 2 * judge->input.locks->interval_ns;
-	bool found = false;
-	for (size_t i = 0; i < judge->input.ledger->statement_count; i++) {
-		int64_t end = judge->input.ledger->statements[i].transaction_end_ns;
-		if (end < last_seen_ns - NS_PER_MS || end > limit || (found && end >= *release_ns))
-			continue;
-		*release_ns = end > last_seen_ns ? end : last_seen_ns;
-		found = true;
-	}
-	return found;
+	int64_t end;
+	if (!ledger_index_release(judge->ledger, last_seen_ns - NS_PER_MS, limit, &end))
+		return false;
+	*release_ns = end > last_seen_ns ? end : last_seen_ns;
+	return true;
 }
 
-/* The relation of a wait; one for a row or a transaction takes that of the wait through which it hangs. */
+/*
+ * The relation of a wait; one for a row or a transaction takes that of the wait through which it hangs, and where there
+ * is none the name of what it is. A row's own lock is on its table, too.
+ */
 static void set_relation(const struct stall_judge *judge, size_t index, struct claimed_wait *claimed)
 {
 	const struct lock_log *log = judge->input.locks;
+	const char *lock_type = log->waits[index].lock_type;
 	for (int hops = 0; hops < ROOT_HOPS_MAX && index != LOCK_GRAPH_DIRECT; hops++) {
-		if (*log->waits[index].relation) {
-			(void)snprintf(claimed->relation, sizeof(claimed->relation), "%s", log->waits[index].relation);
+		const struct lock_wait *wait = &log->waits[index];
+		if (*wait->relation) {
+			bool rows = strcmp(wait->lock_type, "tuple") == 0;
+			claimed->kind = rows ? STALL_OF_ROWS : STALL_OF_RELATION;
+			(void)snprintf(claimed->relation, sizeof(claimed->relation), "%s", wait->relation);
 			return;
 		}
 		index = lock_graph_claim(judge->graph, index)->via;
 	}
-	claimed->relation[0] = '\0';
+	stall_words_name(lock_type, &claimed->kind, claimed->relation, sizeof(claimed->relation));
 }
 
 static void count_other(struct stall_control *control, const struct lock_wait *wait)
@@ -113,8 +122,10 @@ static void claim_waits(struct stall_judge *judge)
 	for (size_t i = 0; i < log->wait_count; i++) {
 		const struct lock_wait *wait = &log->waits[i];
 		const struct lock_graph_claim *claim = lock_graph_claim(judge->graph, i);
-		if (lock_graph_is_migration(judge->graph, wait->pid))
+		if (lock_graph_is_migration(judge->graph, wait->pid)) {
+			span_index_add(&judge->own_waits, 0, wait->start_ns, wait->end_ns, i);
 			continue;
+		}
 		uint32_t session = run_data_find_session(judge->input.sessions, judge->input.session_count, wait->pid,
 							 wait->start_ns);
 		if (session >= judge->input.item_sessions)
@@ -134,6 +145,7 @@ static void claim_waits(struct stall_judge *judge)
 						 .start_ns = claim->start_ns,
 						 .end_ns = claim->end_ns,
 						 .seen_ns = claim->end_ns,
+						 .pid = claim->pid,
 						 .session = session,
 						 .stall = NO_STALL,
 						 .open_end = claim->to_the_end};
@@ -177,17 +189,23 @@ static void group_waits(struct stall_judge *judge)
 			memcpy(stall->relation, w->relation, sizeof(stall->relation));
 			stall->start_ns = w->start_ns;
 			stall->end_ns = w->end_ns;
+			stall->kind = w->kind;
+			stall->pid = w->pid;
 			stall->statement = STALL_NO_STATEMENT;
 			stall->root.session = STALL_NO_SESSION;
 			stall->root.fingerprint = ITEM_NO_TEXT;
 		}
 		w->stall = judge->stall_count - 1;
-		stall->waits++;
+		if (w->kind < stall->kind)
+			stall->kind = w->kind;
+		if (w->pid != stall->pid)
+			stall->pid = 0;
 		stall->witnesses |= w->wait->witnesses;
 		if (w->end_ns > stall->end_ns)
 			stall->end_ns = w->end_ns;
 		int rank = lock_mode_rank(w->wait->mode);
-		if (*w->wait->relation && (!*stall->wanted || rank < lock_mode_rank(stall->wanted)))
+		if ((*w->wait->relation || w->kind == STALL_OF_ADVISORY) &&
+		    (!*stall->wanted || rank < lock_mode_rank(stall->wanted)))
 			memcpy(stall->wanted, w->wait->mode, sizeof(stall->wanted));
 	}
 }
@@ -206,51 +224,57 @@ static void take_mode(struct stall *stall, const char *mode, size_t statement)
  */
 static void name_relation(const struct stall_judge *judge, struct stall *stall)
 {
+	if (stall->kind != STALL_OF_ROWS || stall_has_relation(stall))
+		return;
+	const char *written = ledger_index_written_at(judge->ledger, stall->start_ns);
+	if (written)
+		(void)snprintf(stall->relation, sizeof(stall->relation), "%s", written);
+}
+
+/* A shared advisory lock keeps out only who wants it for himself. */
+static void name_advisory_mode(const struct stall_judge *judge, struct stall *stall)
+{
 	const struct ledger *ledger = judge->input.ledger;
-	for (size_t i = 0; i < ledger->statement_count && !*stall->relation; i++) {
-		const struct ledger_statement *s = &ledger->statements[i];
-		const struct ledger_lock *only = NULL;
-		size_t written = 0;
-		if (s->start_ns > stall->start_ns || s->transaction_end_ns < stall->start_ns)
-			continue;
-		for (size_t l = 0; l < s->lock_count; l++) {
-			if (strcmp(s->locks[l].mode, "RowExclusiveLock") != 0)
-				continue;
-			only = &s->locks[l];
-			written++;
-		}
-		if (written == 1)
-			memcpy(stall->relation, only->relation, sizeof(stall->relation));
+	stall->statement = ledger_index_advisory_at(judge->ledger, stall->start_ns);
+	bool asked_shared = stall->statement != STALL_NO_STATEMENT &&
+			    strcasestr(ledger->statements[stall->statement].sql, "lock_shared");
+	bool shared = asked_shared && strcmp(stall->wanted, "ShareLock") != 0;
+	(void)snprintf(stall->mode, sizeof(stall->mode), "%s", shared ? "ShareLock" : "ExclusiveLock");
+}
+
+static void name_relation_mode(const struct stall_judge *judge, struct stall *stall)
+{
+	const struct lock_log *log = judge->input.locks;
+	size_t at = 0;
+	size_t statement;
+	const struct ledger_lock *lock;
+	while ((lock = ledger_index_next_lock(judge->ledger, stall->relation, stall->start_ns, stall->end_ns, &at,
+					      &statement))) {
+		take_mode(stall, lock->mode, statement);
+		stall->from_ledger = true;
+	}
+	if (stall->from_ledger)
+		return;
+	const struct time_span *span;
+	at = 0;
+	while ((span = span_index_next(&judge->own_waits, 0, stall->start_ns, stall->end_ns, &at))) {
+		const struct lock_wait *w = &log->waits[span->value];
+		if (strcmp(w->relation, stall->relation) == 0)
+			take_mode(stall, w->mode, STALL_NO_STATEMENT);
 	}
 }
 
 /* What the migration held, or waited for, on the stall's relation at that time; the ledger knows best. */
 static void name_mode(const struct stall_judge *judge, struct stall *stall)
 {
-	const struct ledger *ledger = judge->input.ledger;
-	const struct lock_log *log = judge->input.locks;
-	for (size_t i = 0; i < ledger->statement_count; i++) {
-		const struct ledger_statement *s = &ledger->statements[i];
-		for (size_t l = 0; l < s->lock_count; l++) {
-			const struct ledger_lock *lock = &s->locks[l];
-			if (strcmp(lock->relation, stall->relation) != 0 || lock->released_ns < stall->start_ns ||
-			    lock->acquired_ns - lock->waited_ns > stall->end_ns)
-				continue;
-			take_mode(stall, lock->mode, i);
-			stall->from_ledger = true;
-		}
-	}
-	for (size_t i = 0; i < log->wait_count && !stall->from_ledger; i++) {
-		const struct lock_wait *w = &log->waits[i];
-		if (lock_graph_is_migration(judge->graph, w->pid) && strcmp(w->relation, stall->relation) == 0 &&
-		    w->start_ns <= stall->end_ns && w->end_ns >= stall->start_ns)
-			take_mode(stall, w->mode, STALL_NO_STATEMENT);
-	}
-	for (size_t i = 0; i < ledger->statement_count && stall->statement == STALL_NO_STATEMENT; i++) {
-		if (ledger->statements[i].start_ns <= stall->start_ns &&
-		    ledger->statements[i].transaction_end_ns >= stall->start_ns)
-			stall->statement = i;
-	}
+	if (stall->kind == STALL_OF_ADVISORY)
+		name_advisory_mode(judge, stall);
+	else if (stall_has_relation(stall))
+		name_relation_mode(judge, stall);
+	if (!*stall->mode)
+		(void)snprintf(stall->mode, sizeof(stall->mode), "%s", stall_words_mode(stall->relation));
+	if (stall->statement == STALL_NO_STATEMENT)
+		stall->statement = ledger_index_statement_at(judge->ledger, stall->start_ns);
 }
 
 static const struct lock_blocker *longest_blocker(const struct lock_wait *wait)
@@ -268,16 +292,16 @@ static const struct lock_blocker *longest_blocker(const struct lock_wait *wait)
 static void name_root(const struct stall_judge *judge, struct stall *stall)
 {
 	const struct lock_log *log = judge->input.locks;
-	for (size_t i = 0; i < log->wait_count; i++) {
-		const struct lock_wait *w = &log->waits[i];
-		if (!lock_graph_is_migration(judge->graph, w->pid))
-			continue;
-		if (*stall->relation && *w->relation && strcmp(stall->relation, w->relation) != 0)
+	size_t at = 0;
+	const struct time_span *span;
+	while ((span = span_index_next(&judge->own_waits, 0, stall->start_ns, stall->end_ns, &at))) {
+		const struct lock_wait *w = &log->waits[span->value];
+		if (stall_has_relation(stall) && *w->relation && strcmp(stall->relation, w->relation) != 0)
 			continue;
 		int64_t from = w->start_ns > stall->start_ns ? w->start_ns : stall->start_ns;
 		int64_t to = w->end_ns < stall->end_ns ? w->end_ns : stall->end_ns;
 		const struct lock_blocker *blocker = longest_blocker(w);
-		if (!blocker || to - from < AMPLIFIED_MIN_NS || to - from < (stall->end_ns - stall->start_ns) / 10 ||
+		if (!blocker || to - from < AMPLIFIED_MIN_NS || to - from < stall_length_ns(stall) / 10 ||
 		    to - from <= stall->root.waited_ns)
 			continue;
 		int32_t pid = blocker->pid;
@@ -297,6 +321,17 @@ static void name_root(const struct stall_judge *judge, struct stall *stall)
 	}
 }
 
+/* Of several backends nobody can say which one's measuring it was that held others up: nothing is taken off. */
+static int64_t measured_ns(const struct stall_judge *judge, int32_t pid, int64_t start_ns, int64_t end_ns)
+{
+	return pid ? measuring_spans_between_ns(judge->measuring, pid, start_ns, end_ns) : 0;
+}
+
+static void deduct_measuring(const struct stall_judge *judge, struct stall *stall)
+{
+	stall->measuring_ns = measured_ns(judge, stall->pid, stall->start_ns, stall->end_ns);
+}
+
 static int compare_stalls(const void *a, const void *b)
 {
 	const struct stall *x = a;
@@ -313,6 +348,7 @@ static void index_sessions(struct stall_judge *judge)
 	judge->first_wait = mem_zalloc((size_t)judge->input.item_sessions + 1, sizeof(*judge->first_wait));
 	judge->debt_ns = mem_zalloc(judge->input.item_sessions, sizeof(*judge->debt_ns));
 	judge->is_root = mem_zalloc(judge->input.item_sessions, 1);
+	judge->last_victim = mem_zalloc(judge->stall_count, sizeof(*judge->last_victim));
 	for (size_t i = 0; i < judge->stall_count; i++) {
 		if (judge->stalls[i].root.found && judge->stalls[i].root.session < judge->input.item_sessions)
 			judge->is_root[judge->stalls[i].root.session] = 1;
@@ -328,11 +364,15 @@ struct stall_judge *stall_judge_new(const struct stall_input *input)
 {
 	struct stall_judge *judge = mem_zalloc(1, sizeof(*judge));
 	judge->input = *input;
+	judge->ledger = ledger_index_new(input->ledger);
+	judge->measuring = measuring_spans_new(input->ledger);
 	if (input->locks) {
 		judge->graph = lock_graph_new(input->locks, input->ledger);
 		claim_waits(judge);
+		span_index_sort(&judge->own_waits);
 		group_waits(judge);
 		for (size_t i = 0; i < judge->stall_count; i++) {
+			deduct_measuring(judge, &judge->stalls[i]);
 			name_relation(judge, &judge->stalls[i]);
 			name_mode(judge, &judge->stalls[i]);
 			name_root(judge, &judge->stalls[i]);
@@ -349,6 +389,11 @@ void stall_judge_free(struct stall_judge *judge)
 	if (!judge)
 		return;
 	lock_graph_free(judge->graph);
+	ledger_index_free(judge->ledger);
+	measuring_spans_free(judge->measuring);
+	span_index_release(&judge->own_waits);
+	span_index_release(&judge->by_relation);
+	free(judge->last_victim);
 	free(judge->waits);
 	free(judge->first_wait);
 	free(judge->debt_ns);
@@ -371,9 +416,12 @@ static void note_root(struct stall_judge *judge, const struct pair *pair, int64_
 	}
 }
 
-/* One execution against one wait of its backend: how long both lasted together. */
+/*
+ * One execution against one wait of its backend: how long both lasted together, and, added to *blocked_ns, how long of
+ * that the migration was not being measured.
+ */
 static int64_t hit(struct stall_judge *judge, struct claimed_wait *w, const struct pair *pair, int64_t sent_ns,
-		   int64_t done_ns, size_t *counted)
+		   int64_t done_ns, int64_t *blocked_ns)
 {
 	/*
 	 * Nobody waits longer than his statement runs. The runner may note its commit late on a busy machine, so a
@@ -389,17 +437,22 @@ static int64_t hit(struct stall_judge *judge, struct claimed_wait *w, const stru
 	if (from >= to)
 		return 0;
 	struct stall *stall = &judge->stalls[w->stall];
-	stall->blocked_query_s += ns_to_s(to - from);
-	if (*counted != w->stall) {
-		stall->victims++;
-		stall->timed_out += is_timeout(pair->lane[JUDGE_MIGRATING]);
-		*counted = w->stall;
+	int64_t held_ns = to - from - measured_ns(judge, w->pid, from, to);
+	if (held_ns > 0) {
+		*blocked_ns += held_ns;
+		stall->blocked_query_s += ns_to_s(held_ns);
+		if (judge->last_victim[w->stall] != judge->executions) {
+			stall->victims++;
+			stall->timed_out += is_timeout(pair->lane[JUDGE_MIGRATING]);
+			judge->last_victim[w->stall] = judge->executions;
+		}
 	}
 	return to - from;
 }
 
 void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t *blocked_ns, int64_t *lock_caused_ns)
 {
+	judge->executions++;
 	*blocked_ns = 0;
 	*lock_caused_ns = 0;
 	uint32_t session = pair->item->session;
@@ -407,12 +460,12 @@ void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t
 		return;
 	int64_t sent = pair_sent_ns(pair, JUDGE_MIGRATING);
 	int64_t done = pair_done_ns(pair, JUDGE_MIGRATING);
-	size_t counted = NO_STALL;
+	int64_t waited_ns = 0; /* with measuring: it is in the latencies all the same */
 	if (judge->is_root[session])
 		note_root(judge, pair, sent, done);
 	for (uint32_t i = judge->first_wait[session]; i < judge->first_wait[session + 1]; i++) {
 		if (judge->waits[i].start_ns <= done)
-			*blocked_ns += hit(judge, &judge->waits[i], pair, sent, done, &counted);
+			waited_ns += hit(judge, &judge->waits[i], pair, sent, done, blocked_ns);
 	}
 	/* What the baseline queued too is no lock's doing; without a floor a debt would live on in the clock's grain.
 	 */
@@ -422,57 +475,139 @@ void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t
 	int64_t inherited = queue < judge->debt_ns[session] ? queue : judge->debt_ns[session];
 	if (inherited < DEBT_MIN_NS)
 		inherited = 0;
-	*lock_caused_ns = inherited + *blocked_ns;
+	*lock_caused_ns = inherited + waited_ns;
 	judge->debt_ns[session] = *lock_caused_ns;
 }
 
-/* A lock of at least ShareLock, held long, that no stall tells of. One relation once per statement's transaction. */
+/* Somebody ran into it. */
+static bool is_told_of(const struct stall_judge *judge, const struct ledger_lock *lock)
+{
+	size_t at = 0;
+	const struct time_span *span;
+	while ((span = span_index_next(&judge->by_relation, span_key_of_text(lock->relation),
+				       lock->acquired_ns - lock->waited_ns, lock->released_ns, &at))) {
+		if (strcmp(judge->stalls[span->value].relation, lock->relation) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A lock of at least ShareLock, held long, that no stall tells of, on what was there before the migration. */
+static void add_exposure(struct stall_judge *judge, size_t statement, const struct ledger_lock *lock)
+{
+	int32_t pid = judge->input.ledger->statements[statement].backend_pid;
+	int64_t measuring_ns = measured_ns(judge, pid, lock->acquired_ns, lock->released_ns);
+	int64_t held_ns = lock->released_ns - lock->acquired_ns - measuring_ns;
+	if (lock_mode_rank(lock->mode) < 5 || held_ns < judge->input.exposure_ns || ledger_lock_is_system(lock) ||
+	    ledger_index_is_new(judge->ledger, statement, lock) || is_told_of(judge, lock))
+		return;
+	MEM_GROW(judge->exposures, judge->exposure_count, judge->exposure_capacity);
+	judge->exposures[judge->exposure_count++] = (struct stall_exposure){lock, statement, held_ns, measuring_ns};
+}
+
+static int compare_exposures(const void *a, const void *b)
+{
+	const struct stall_exposure *x = a;
+	const struct stall_exposure *y = b;
+	int order = strcmp(x->lock->relation, y->lock->relation);
+	if (order)
+		return order;
+	if (x->lock->released_ns != y->lock->released_ns)
+		return x->lock->released_ns < y->lock->released_ns ? -1 : 1;
+	return (x->statement > y->statement) - (x->statement < y->statement);
+}
+
+static int compare_exposures_by_statement(const void *a, const void *b)
+{
+	const struct stall_exposure *x = a;
+	const struct stall_exposure *y = b;
+	if (x->statement != y->statement)
+		return x->statement < y->statement ? -1 : 1;
+	return (x->lock > y->lock) - (x->lock < y->lock);
+}
+
+/* One relation once for each transaction. */
 static void find_exposures(struct stall_judge *judge)
 {
 	const struct ledger *ledger = judge->input.ledger;
+	size_t kept = 0;
 	for (size_t i = 0; i < ledger->statement_count; i++) {
-		for (size_t l = 0; l < ledger->statements[i].lock_count; l++) {
-			const struct ledger_lock *lock = &ledger->statements[i].locks[l];
-			int64_t held = lock->released_ns - lock->acquired_ns;
-			bool hit_somebody = false;
-			if (lock_mode_rank(lock->mode) < 5 || held < judge->input.exposure_ns ||
-			    strncmp(lock->relation, "pg_", 3) == 0)
-				continue;
-			for (size_t s = 0; s < judge->stall_count; s++) {
-				const struct stall *stall = &judge->stalls[s];
-				hit_somebody |= strcmp(stall->relation, lock->relation) == 0 &&
-						stall->start_ns <= lock->released_ns &&
-						stall->end_ns >= lock->acquired_ns - lock->waited_ns;
-			}
-			for (size_t e = 0; e < judge->exposure_count; e++)
-				hit_somebody |= strcmp(judge->exposures[e].lock->relation, lock->relation) == 0 &&
-						judge->exposures[e].lock->released_ns == lock->released_ns;
-			if (hit_somebody)
-				continue;
-			MEM_GROW(judge->exposures, judge->exposure_count, judge->exposure_capacity);
-			judge->exposures[judge->exposure_count++] = (struct stall_exposure){lock, i, held};
+		for (size_t l = 0; l < ledger->statements[i].lock_count; l++)
+			add_exposure(judge, i, &ledger->statements[i].locks[l]);
+	}
+	if (judge->exposure_count < 2)
+		return;
+	qsort(judge->exposures, judge->exposure_count, sizeof(*judge->exposures), compare_exposures);
+	for (size_t i = 0; i < judge->exposure_count; i++) {
+		const struct ledger_lock *before = kept ? judge->exposures[kept - 1].lock : NULL;
+		const struct ledger_lock *lock = judge->exposures[i].lock;
+		if (!before || before->released_ns != lock->released_ns ||
+		    strcmp(before->relation, lock->relation) != 0)
+			judge->exposures[kept++] = judge->exposures[i];
+	}
+	judge->exposure_count = kept;
+	qsort(judge->exposures, kept, sizeof(*judge->exposures), compare_exposures_by_statement);
+}
+
+/* What is left of a stall when waits that only measuring prolonged are none. */
+static void measure_stalls(struct stall_judge *judge)
+{
+	for (size_t i = 0; i < judge->stall_count; i++) {
+		judge->stalls[i].start_ns = INT64_MAX;
+		judge->stalls[i].end_ns = INT64_MIN;
+	}
+	for (size_t i = 0; i < judge->wait_count; i++) {
+		const struct claimed_wait *w = &judge->waits[i];
+		struct stall *stall = &judge->stalls[w->stall];
+		int64_t wait_ns = w->end_ns - w->start_ns;
+		int64_t held_ns = wait_ns - measured_ns(judge, w->pid, w->start_ns, w->end_ns);
+		if (held_ns <= 0 && wait_ns > 0) {
+			count_other(&judge->for_measuring, w->wait);
+			continue;
 		}
+		stall->waits++;
+		if (w->start_ns < stall->start_ns)
+			stall->start_ns = w->start_ns;
+		if (w->end_ns > stall->end_ns) {
+			stall->end_ns = w->end_ns;
+			stall->exact_end = w->exact_end;
+		}
+		if (held_ns > stall->longest_wait_ns)
+			stall->longest_wait_ns = held_ns;
 	}
 }
 
 void stall_judge_finish(struct stall_judge *judge)
 {
-	for (size_t i = 0; i < judge->stall_count; i++)
-		judge->stalls[i].end_ns = judge->stalls[i].start_ns;
-	for (size_t i = 0; i < judge->wait_count; i++) {
-		const struct claimed_wait *w = &judge->waits[i];
-		struct stall *stall = &judge->stalls[w->stall];
-		if (w->end_ns > stall->end_ns) {
-			stall->end_ns = w->end_ns;
-			stall->exact_end = w->exact_end;
-		}
-		if (w->end_ns - w->start_ns > stall->longest_wait_ns)
-			stall->longest_wait_ns = w->end_ns - w->start_ns;
+	size_t kept = 0;
+	measure_stalls(judge);
+	for (size_t i = 0; i < judge->stall_count; i++) {
+		if (judge->stalls[i].waits == 0)
+			continue;
+		deduct_measuring(judge, &judge->stalls[i]);
+		judge->stalls[kept++] = judge->stalls[i];
 	}
-	find_exposures(judge);
 	/* Only now: until here waits refer to stalls by number. */
-	if (judge->stall_count)
-		qsort(judge->stalls, judge->stall_count, sizeof(*judge->stalls), compare_stalls);
+	judge->stall_count = kept;
+	if (kept)
+		qsort(judge->stalls, kept, sizeof(*judge->stalls), compare_stalls);
+	for (size_t i = 0; i < kept; i++)
+		span_index_add(&judge->by_relation, span_key_of_text(judge->stalls[i].relation),
+			       judge->stalls[i].start_ns, judge->stalls[i].end_ns, i);
+	span_index_sort(&judge->by_relation);
+	find_exposures(judge);
+}
+
+bool stall_judge_has_victims(const struct stall_judge *judge, const char *relation)
+{
+	size_t at = 0;
+	const struct time_span *span;
+	while ((span = span_index_next(&judge->by_relation, span_key_of_text(relation), INT64_MIN, INT64_MAX, &at))) {
+		const struct stall *stall = &judge->stalls[span->value];
+		if (stall->victims && strcmp(stall->relation, relation) == 0)
+			return true;
+	}
+	return false;
 }
 
 size_t stall_judge_count(const struct stall_judge *judge)
@@ -498,6 +633,11 @@ const struct stall_exposure *stall_judge_exposure(const struct stall_judge *judg
 const struct stall_control *stall_judge_other_waits(const struct stall_judge *judge, enum judge_lane lane)
 {
 	return &judge->others[lane];
+}
+
+const struct stall_control *stall_judge_measuring_waits(const struct stall_judge *judge)
+{
+	return &judge->for_measuring;
 }
 
 uint64_t stall_judge_unmapped_waits(const struct stall_judge *judge)

@@ -26,19 +26,32 @@ struct stall_root {
 	int64_t waited_ns; /* how long the migration queued behind it within the stall */
 };
 
+/* What kind of lock the victims waited for. */
+enum stall_kind {
+	STALL_OF_RELATION,
+	STALL_OF_ROWS, /* or of the transaction that changed them, which is the same */
+	STALL_OF_ADVISORY,
+	STALL_OF_OTHER
+};
+/* "relation", "rows", "advisory", "other" */
+const char *stall_kind_name(enum stall_kind kind);
+
 struct stall {
-	char relation[260]; /* "" when the waits were on no relation (a row's lock, say) */
-	char mode[32];	    /* what the migration held or waited for there; "" when not known */
-	char wanted[32];    /* the weakest mode that a victim could not get */
-	int64_t start_ns;   /* earliest start of a victim's wait */
-	int64_t end_ns;	    /* release */
-	bool exact_end;	    /* the end is the migration's transaction end, or a victim's completion */
+	enum stall_kind kind;
+	char relation[260];   /* never empty: "(rows)", "(advisory lock)" and the like where it was none */
+	char mode[32];	      /* what the migration held or waited for there; "unknown" */
+	char wanted[32];      /* the weakest mode that a victim could not get */
+	int64_t start_ns;     /* earliest start of a victim's wait */
+	int64_t end_ns;	      /* release */
+	int64_t measuring_ns; /* of that time: the migration only held on because we were measuring it */
+	int32_t pid;	      /* the migration's backend; 0 when several were in it */
+	bool exact_end;	      /* the end is the migration's transaction end, or a victim's completion */
 	bool from_ledger;
 	unsigned witnesses; /* enum lock_witness: who saw its waits */
 	uint64_t waits;
-	uint64_t victims;   /* paired executions */
-	uint64_t timed_out; /* of them: ended by a timeout, a cancel, a deadlock, or not at all */
-	double blocked_query_s;
+	uint64_t victims;	/* paired executions */
+	uint64_t timed_out;	/* of them: ended by a timeout, a cancel, a deadlock, or not at all */
+	double blocked_query_s; /* without measuring, as the next */
 	int64_t longest_wait_ns;
 	size_t statement; /* of the ledger */
 	struct stall_root root;
@@ -48,7 +61,8 @@ struct stall {
 struct stall_exposure {
 	const struct ledger_lock *lock;
 	size_t statement;
-	int64_t held_ns;
+	int64_t held_ns; /* without measuring */
+	int64_t measuring_ns;
 };
 
 struct stall_control {
@@ -73,9 +87,10 @@ struct stall_judge *stall_judge_new(const struct stall_input *input);
 void stall_judge_free(struct stall_judge *judge);
 
 /*
- * The next pair, in order of ordinal. *blocked_ns gets how long the migration's locks held up this execution itself,
- * *lock_caused_ns that and what its session's queue, beyond the baseline's, owes to earlier such waits: min(q_M - q_B,
- * debt before) + blocked. Less than a millisecond of debt is none.
+ * The next pair, in order of ordinal. *blocked_ns gets how long the migration's locks held up this execution itself
+ * (without the time in which only our measuring held them), *lock_caused_ns that, with measuring, and what its
+ * session's queue, beyond the baseline's, owes to earlier such waits: min(q_M - q_B, debt before) + blocked. Less than
+ * a millisecond of debt is none.
  */
 void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t *blocked_ns, int64_t *lock_caused_ns);
 void stall_judge_finish(struct stall_judge *judge);
@@ -87,6 +102,8 @@ size_t stall_judge_exposure_count(const struct stall_judge *judge);
 const struct stall_exposure *stall_judge_exposure(const struct stall_judge *judge, size_t index);
 /* Waits that were not the migration's, on the migrating lane and, for control, on the baseline. */
 const struct stall_control *stall_judge_other_waits(const struct stall_judge *judge, enum judge_lane lane);
+/* Waits that were over while the migration was being measured: without us nobody would have waited. */
+const struct stall_control *stall_judge_measuring_waits(const struct stall_judge *judge);
 /* Waits of the migration's by backends that serve no replayed session. */
 uint64_t stall_judge_unmapped_waits(const struct stall_judge *judge);
 /* Why the sampler cannot be trusted for the migration's span, to be freed; NULL when it saw all of it. */
@@ -95,7 +112,15 @@ char *stall_judge_blindness(const struct stall_judge *judge);
 void stall_judge_count_blocked(const struct lock_log *locks, const struct run_session *sessions, size_t session_count,
 			       int64_t bin_ns, double *waiting, size_t bins);
 
+/* How long the migration kept somebody out: from start to end, without measuring. */
+int64_t stall_length_ns(const struct stall *stall);
+/* A stall of that relation had a victim. */
+bool stall_judge_has_victims(const struct stall_judge *judge, const char *relation);
 /* "all access to", "writes to", … : whom a mode keeps out. */
 const char *stall_mode_blocks(const char *mode);
+/* The same of a stall, whatever kind of lock it was. */
+const char *stall_blocks(const struct stall *stall);
+/* "all access to public.orders", "statements that waited for an advisory lock that it held". To be freed. */
+char *stall_describe(const struct stall *stall);
 
 #endif
