@@ -47,7 +47,8 @@ struct error_judge {
 	struct seen *seen;
 	unsigned char *touches; /* by fingerprint */
 	int64_t *last_ok_ns;	/* by fingerprint: when the last one was sent that went well on the migrating lane */
-	unsigned char *tainted; /* by session */
+	uint64_t *tainted;	/* by session: 1 + the ordinal of what tainted it, 0 */
+	struct break_judge *breaks;
 	struct rows_entry *rows_of; /* by fingerprint */
 	uint32_t fingerprints;
 	uint32_t sessions;
@@ -58,9 +59,9 @@ struct error_judge {
 
 const char *error_kind_name(enum error_kind kind)
 {
-	static const char *const names[ERROR_KIND_COUNT] = {"schema",	   "constraint",     "lock_victim",
-							    "concurrency", "infrastructure", "replan",
-							    "cascade",	   "unfinished",     "other"};
+	static const char *const names[ERROR_KIND_COUNT] = {"schema",	   "constraint",     "refused", "lock_victim",
+							    "concurrency", "infrastructure", "replan",	"cascade",
+							    "unfinished",  "other"};
 	return names[kind];
 }
 
@@ -78,14 +79,17 @@ static bool is_one_of(const char *code, const char *const *codes)
 	return false;
 }
 
+static bool is_of_class(const char *code, const char *class)
+{
+	return strncmp(code, class, 2) == 0;
+}
+
 enum error_kind error_kind_of(uint32_t sqlstate, uint8_t run_flags)
 {
-	/* 42703 column, 42P01 table, 42883 function, 42804 type, 42501 right: what a statement meets that was written
-	   for another schema. 42P10 (ON CONFLICT without its index) and 42702 (a name become ambiguous) likewise. */
-	static const char *const schema[] = {"42703", "42P01", "42883", "42804", "42501",
-					     "42P10", "42702", "42704", "3F000", NULL};
-	static const char *const constraint[] = {"23502", "23503", "23505", "23514", "23P01",
-						 "22001", "22003", "22P02", NULL};
+	/* What a statement meets that was written for another schema: 42… (not 42P03 and 42P05, a cursor or prepared
+	   statement that the session has already), 3F000. What the schema says no with: P0… from a trigger or function,
+	   55000 a view that takes no rows, 0A000, 44000 a view's check, 27000 and 09000 from triggers, 38…, 39…. */
+	static const char *const refused[] = {"55000", "44000", "27000", "09000", NULL};
 	static const char *const lock[] = {"55P03", "57014", "40P01", NULL};
 	char code[SQLSTATE_TEXT_MAX];
 	sqlstate_unpack(sqlstate, code);
@@ -95,31 +99,70 @@ enum error_kind error_kind_of(uint32_t sqlstate, uint8_t run_flags)
 		return ERROR_CASCADE;
 	if (strcmp(code, SQLSTATE_UNFINISHED) == 0)
 		return ERROR_UNFINISHED;
-	if (is_one_of(code, schema))
-		return ERROR_SCHEMA;
-	if (is_one_of(code, constraint))
+	if (is_of_class(code, "42") || strcmp(code, "3F000") == 0)
+		return strcmp(code, "42P03") == 0 || strcmp(code, "42P05") == 0 ? ERROR_OTHER : ERROR_SCHEMA;
+	if (is_of_class(code, "22") || is_of_class(code, "23"))
 		return ERROR_CONSTRAINT;
+	if (is_of_class(code, "P0") || is_of_class(code, "0A") || is_of_class(code, "38") || is_of_class(code, "39") ||
+	    is_one_of(code, refused))
+		return ERROR_REFUSED;
 	if (is_one_of(code, lock))
 		return ERROR_LOCK_VICTIM;
 	if (strcmp(code, "40001") == 0)
 		return ERROR_CONCURRENCY;
-	if (strncmp(code, "08", 2) == 0 || strncmp(code, "53", 2) == 0 || strncmp(code, "57P0", 4) == 0 ||
-	    strncmp(code, "58", 2) == 0 || strncmp(code, "XX", 2) == 0)
+	if (is_of_class(code, "08") || is_of_class(code, "53") || strncmp(code, "57P0", 4) == 0 ||
+	    is_of_class(code, "58") || is_of_class(code, "XX"))
 		return ERROR_INFRASTRUCTURE;
 	return ERROR_OTHER;
 }
 
 /*
  * Whether a session's data may be others than the baseline's matters for errors that come of stored rows: a duplicate
- * key, a missing parent, a check on a sum. A missing column, or a text too long for its column, does not depend on
- * them.
+ * key, a missing parent, a check on a sum, whatever a function raises; and the second CREATE of a name. A missing
+ * column, or a text too long for its column, does not depend on them.
  */
-static bool depends_on_rows(uint32_t sqlstate)
+static bool depends_on_rows(const struct error_entry *e)
 {
-	static const char *const codes[] = {"23503", "23505", "23514", "23P01", "22003", NULL};
+	static const char *const by_value[] = {"23502", "22001", "22P02", "22P03", "22007", "22021", NULL};
+	static const char *const by_schema[] = {"55000", "0A000", NULL};
+	static const char *const twice[] = {"42P04", "42P06", "42P07", "42710", "42723", NULL};
 	char code[SQLSTATE_TEXT_MAX];
-	sqlstate_unpack(sqlstate, code);
-	return is_one_of(code, codes);
+	sqlstate_unpack(e->sqlstate, code);
+	if (e->kind == ERROR_SCHEMA)
+		return is_one_of(code, twice);
+	if (e->kind == ERROR_CONSTRAINT)
+		return !is_one_of(code, by_value);
+	if (e->kind == ERROR_REFUSED)
+		return !is_one_of(code, by_schema);
+	/* Who may connect at all (28…) and how deep functions may call each other (54…) is no matter of rows. */
+	return !is_of_class(code, "28") && !is_of_class(code, "54");
+}
+
+/*
+ * A statement that fails with it every time may be broken by the migration. Not so a statement that was cancelled, that
+ * met a deadlock or a failing server: these have rules of their own; nor what a session's own state explains, its
+ * transaction, cursors, savepoints and prepared statements.
+ */
+static bool can_break(const struct error_entry *e)
+{
+	static const char *const session[] = {"0B", "24", "25", "26", "2D", "34", "3B", "40", "57", NULL};
+	char code[SQLSTATE_TEXT_MAX];
+	if (e->kind == ERROR_SCHEMA || e->kind == ERROR_CONSTRAINT || e->kind == ERROR_REFUSED)
+		return true;
+	sqlstate_unpack(e->sqlstate, code);
+	/* A database or a role that may only read. */
+	if (strcmp(code, "25006") == 0)
+		return true;
+	for (size_t i = 0; session[i]; i++) {
+		if (is_of_class(code, session[i]))
+			return false;
+	}
+	return e->kind == ERROR_OTHER && !is_one_of(code, (const char *const[]){"42P03", "42P05", NULL});
+}
+
+static bool touches(void *context, uint32_t fingerprint)
+{
+	return error_judge_touches(context, fingerprint);
 }
 
 struct error_judge *error_judge_new(const struct error_input *input)
@@ -130,8 +173,10 @@ struct error_judge *error_judge_new(const struct error_input *input)
 	judge->sessions = item_index_session_count(input->items);
 	judge->touches = mem_zalloc(judge->fingerprints, 1);
 	judge->last_ok_ns = mem_zalloc(judge->fingerprints, sizeof(*judge->last_ok_ns));
-	judge->tainted = mem_zalloc(judge->sessions, 1);
+	judge->tainted = mem_zalloc(judge->sessions, sizeof(*judge->tainted));
 	judge->rows_of = mem_zalloc(judge->fingerprints, sizeof(*judge->rows_of));
+	struct break_input breaks = {judge->fingerprints, input->migration, input->migration_end_ns, touches, judge};
+	judge->breaks = break_judge_new(&breaks);
 	return judge;
 }
 
@@ -154,6 +199,7 @@ void error_judge_free(struct error_judge *judge)
 	free(judge->tainted);
 	free(judge->rows_of);
 	free(judge->sorted);
+	break_judge_free(judge->breaks);
 	free(judge);
 }
 
@@ -215,10 +261,16 @@ static uint32_t root_code(const struct pair *pair, enum judge_lane lane)
 	return r->sqlstate ? r->sqlstate : sqlstate_pack("XX000");
 }
 
+static void taint(struct error_judge *judge, const struct pair *pair)
+{
+	if (!judge->tainted[pair->item->session])
+		judge->tainted[pair->item->session] = pair->ordinal + 1;
+}
+
 static void count_only_migrating(struct error_judge *judge, struct error_entry *e, const struct pair *pair,
 				 int64_t blocked_ns)
 {
-	bool untainted = !judge->tainted[pair->item->session] || !depends_on_rows(e->sqlstate);
+	bool untainted = !judge->tainted[pair->item->session] || !depends_on_rows(e);
 	if (e->first_ns < 0) {
 		e->first_ns = pair_done_ns(pair, JUDGE_MIGRATING);
 		e->first_ordinal = pair->ordinal;
@@ -252,8 +304,30 @@ static void add_rows(struct error_judge *judge, const struct pair *pair, bool af
 		judge->rows_of[pair->item->fingerprint].pairs[after]++;
 		judge->rows_of[pair->item->fingerprint].mismatches[after] += differ;
 	}
+	break_judge_add_rows(judge->breaks, pair, judge->tainted[pair->item->session], after);
 	if (differ)
-		judge->tainted[pair->item->session] = 1;
+		taint(judge, pair);
+}
+
+/* Failures of statements that went well when they were recorded and on the baseline, and what ends a run of them. */
+static void add_to_breaks(struct error_judge *judge, const struct pair *pair, const uint32_t codes[JUDGE_LANES],
+			  bool after)
+{
+	uint32_t code = codes[JUDGE_MIGRATING];
+	if (!pair_was_sent(pair, JUDGE_MIGRATING))
+		return;
+	if (!code) {
+		break_judge_add_success(judge->breaks, pair);
+		return;
+	}
+	if (!pair_was_sent(pair, JUDGE_BASELINE) || codes[JUDGE_BASELINE] || pair->item->capture_sqlstate)
+		return;
+	const struct error_entry *e =
+		get_entry(judge, code, pair->item->fingerprint, pair->lane[JUDGE_MIGRATING]->flags & RUN_REPLAN);
+	if (can_break(e))
+		break_judge_add_failure(judge->breaks, pair, code,
+					depends_on_rows(e) ? BREAK_BY_STATE : BREAK_BY_SCHEMA,
+					judge->tainted[pair->item->session], after);
 }
 
 void error_judge_add(struct error_judge *judge, const struct pair *pair, int64_t blocked_ns)
@@ -272,6 +346,7 @@ void error_judge_add(struct error_judge *judge, const struct pair *pair, int64_t
 	if (pair_was_sent(pair, JUDGE_MIGRATING) && !codes[JUDGE_MIGRATING] && fingerprint < judge->fingerprints &&
 	    pair_sent_ns(pair, JUDGE_MIGRATING) > judge->last_ok_ns[fingerprint])
 		judge->last_ok_ns[fingerprint] = pair_sent_ns(pair, JUDGE_MIGRATING);
+	add_to_breaks(judge, pair, codes, after);
 	bool both_sent = pair_was_sent(pair, JUDGE_BASELINE) && pair_was_sent(pair, JUDGE_MIGRATING);
 	if (both_sent && codes[JUDGE_BASELINE] != codes[JUDGE_MIGRATING]) {
 		struct error_entry *e;
@@ -285,7 +360,7 @@ void error_judge_add(struct error_judge *judge, const struct pair *pair, int64_t
 			if (mark_seen(judge, e, pair->item->session, JUDGE_BASELINE))
 				e->only_baseline++;
 		}
-		judge->tainted[pair->item->session] = 1;
+		taint(judge, pair);
 	}
 	add_rows(judge, pair, after);
 }
@@ -300,14 +375,37 @@ static bool never_works_again(const struct error_judge *judge, const struct erro
 	       e->fingerprint < judge->fingerprints && judge->last_ok_ns[e->fingerprint] <= e->first_ns;
 }
 
+/*
+ * The statement waited for the migration's lock, and what it found behind it failed it: a table or sequence that is not
+ * there any more (XX000, "could not open relation"), a column. A server that is going down says other things.
+ */
+static bool fails_behind_lock(const struct error_entry *e)
+{
+	char code[SQLSTATE_TEXT_MAX];
+	sqlstate_unpack(e->sqlstate, code);
+	return e->with_lock_evidence && !e->capture && !e->lane[JUDGE_BASELINE] &&
+	       (e->kind == ERROR_SCHEMA || e->kind == ERROR_REFUSED || is_of_class(code, "XX"));
+}
+
+bool error_entry_is_by_lock(const struct error_entry *e)
+{
+	return e->with_lock_evidence && e->count == e->with_lock_evidence;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void judge_entry(const struct error_judge *judge, struct error_entry *e)
 {
+	bool nowhere_else = !e->capture && !e->lane[JUDGE_BASELINE];
 	e->result = e->lane[JUDGE_MIGRATING] > e->lane[JUDGE_BASELINE] ? ERROR_NOISE : ERROR_SAME;
 	e->p = block_test_mcnemar(e->only_migrating, e->only_baseline);
 	if (e->kind == ERROR_CASCADE || e->only_migrating == 0)
 		return;
-	if (e->firsts && !e->capture && !e->lane[JUDGE_BASELINE])
-		e->count = e->firsts;
+	if (e->broken || (e->firsts && nowhere_else))
+		e->count = larger(e->broken, nowhere_else ? e->firsts : 0);
 	else if (e->kind == ERROR_LOCK_VICTIM && e->with_lock_evidence)
 		e->count = e->with_lock_evidence;
 	else if (never_works_again(judge, e))
@@ -318,6 +416,8 @@ static void judge_entry(const struct error_judge *judge, struct error_entry *e)
 		e->count = e->lane[JUDGE_MIGRATING] > e->lane[JUDGE_BASELINE]
 				   ? e->lane[JUDGE_MIGRATING] - e->lane[JUDGE_BASELINE]
 				   : e->only_migrating;
+	else if (fails_behind_lock(e))
+		e->count = e->with_lock_evidence;
 	if (e->count)
 		e->result = ERROR_MIGRATION;
 }
@@ -341,6 +441,9 @@ static int compare_entries(const void *a, const void *b)
  */
 static void judge_rows(struct error_judge *judge)
 {
+	/* What is other for good is no scatter, and told apart. */
+	for (size_t i = 0; i < break_judge_rows_count(judge->breaks); i++)
+		judge->rows_of[break_judge_rows(judge->breaks, i)->fingerprint].mismatches[1] = 0;
 	for (uint32_t f = 0; f < judge->fingerprints; f++) {
 		const struct rows_entry *r = &judge->rows_of[f];
 		uint64_t total = (uint64_t)r->mismatches[0] + r->mismatches[1];
@@ -356,6 +459,11 @@ void error_judge_finish(struct error_judge *judge)
 {
 	struct entry *entry, *next;
 	size_t n = 0;
+	break_judge_finish(judge->breaks);
+	for (size_t i = 0; i < break_judge_code_count(judge->breaks); i++) {
+		const struct broken_code *broken = break_judge_code(judge->breaks, i);
+		get_entry(judge, broken->sqlstate, broken->fingerprint, 0)->broken += broken->count;
+	}
 	judge->sorted = mem_zalloc(judge->count, sizeof(*judge->sorted));
 	HASH_ITER (hh, judge->entries, entry, next) {
 		judge_entry(judge, &entry->e);
@@ -381,10 +489,20 @@ const struct error_rows *error_judge_rows(const struct error_judge *judge)
 	return &judge->rows;
 }
 
+size_t error_judge_broken_rows_count(const struct error_judge *judge)
+{
+	return break_judge_rows_count(judge->breaks);
+}
+
+const struct broken_rows *error_judge_broken_rows(const struct error_judge *judge, size_t index)
+{
+	return break_judge_rows(judge->breaks, index);
+}
+
 uint64_t error_judge_tainted_sessions(const struct error_judge *judge)
 {
 	uint64_t n = 0;
 	for (uint32_t i = 0; i < judge->sessions; i++)
-		n += judge->tainted[i];
+		n += judge->tainted[i] != 0;
 	return n;
 }

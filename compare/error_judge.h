@@ -6,12 +6,14 @@
 #ifndef ERROR_JUDGE_H
 #define ERROR_JUDGE_H
 
+#include "break_judge.h"
 #include "pairing.h"
 #include "touched.h"
 
 enum error_kind {
 	ERROR_SCHEMA,	      /* 42…: a column, table, function that is not there, or no right to it */
 	ERROR_CONSTRAINT,     /* 22…, 23…: a value that does not fit any more */
+	ERROR_REFUSED,	      /* P0…, 55000, 0A…, 44000: a trigger, a view or a check says no */
 	ERROR_LOCK_VICTIM,    /* 55P03, 57014, 40P01 */
 	ERROR_CONCURRENCY,    /* 40001 */
 	ERROR_INFRASTRUCTURE, /* 08…, 53…, 57P0x, 58…, XX… */
@@ -44,6 +46,7 @@ struct error_entry {
 	uint64_t only_migrating; /* … */
 	uint64_t firsts; /* of the migrating lane's: each alone enough, if the fingerprint is otherwise free of it */
 	uint64_t with_lock_evidence; /* hit while the migration's lock held the execution up */
+	uint64_t broken;	     /* of runs in which the statement no longer worked (break_judge.h) */
 	double p;		     /* McNemar */
 	enum error_result result;
 	uint64_t count;		/* how many errors the result rests on, 0 unless ERROR_MIGRATION */
@@ -60,7 +63,8 @@ struct error_rows {
 	uint64_t before;	    /* of them before the migration: the replay's own divergence */
 	uint64_t digests;	    /* pairs with the same number of rows whose contents were digested */
 	uint64_t digest_mismatches; /* of them, with other contents: nextval(), now() and RETURNING do that too */
-	uint64_t touched; /* first ones of a session, after the migration began, on a touched table, unexplained */
+	uint64_t touched; /* first ones of a session, after the migration began, on a touched table, unexplained;
+			     without those that error_judge_broken_rows() names */
 };
 
 struct error_judge;
@@ -70,6 +74,7 @@ struct error_input {
 	const struct touched *touched;
 	bool migration;
 	int64_t migration_start_ns;
+	int64_t migration_end_ns;
 };
 
 struct error_judge *error_judge_new(const struct error_input *input);
@@ -82,6 +87,11 @@ void error_judge_finish(struct error_judge *judge);
 size_t error_judge_count(const struct error_judge *judge);
 const struct error_entry *error_judge_entry(const struct error_judge *judge, size_t index);
 const struct error_rows *error_judge_rows(const struct error_judge *judge);
+/* Statements that find other numbers of rows for good: those of touched tables first. */
+size_t error_judge_broken_rows_count(const struct error_judge *judge);
+const struct broken_rows *error_judge_broken_rows(const struct error_judge *judge, size_t index);
+/* It rests on the migration's lock alone: every such failure had waited for it. */
+bool error_entry_is_by_lock(const struct error_entry *entry);
 uint64_t error_judge_tainted_sessions(const struct error_judge *judge);
 /* Does the fingerprint name something that the migration locked (only_locked), or touched at all? Remembered. */
 bool error_judge_touches(struct error_judge *judge, uint32_t fingerprint);

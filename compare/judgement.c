@@ -54,7 +54,8 @@ static void start_judges(struct judgement *j)
 		.item_sessions = sessions,
 		.exposure_ns = stall->warn.set ? (int64_t)(stall->warn.value * 1e9) : 100 * NS_PER_MS,
 	};
-	struct error_input errors = {j->data.items, j->touched, j->data.has_migration, j->data.migration_start_ns};
+	struct error_input errors = {j->data.items, j->touched, j->data.has_migration, j->data.migration_start_ns,
+				     j->data.migration_end_ns};
 	j->stalls = stall_judge_new(&stalls);
 	j->errors = error_judge_new(&errors);
 	j->latency = latency_judge_new(&j->windows, fingerprints, ratio->fail.set ? ratio->fail.value : 1.25);

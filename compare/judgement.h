@@ -65,6 +65,10 @@ int judgement_run(struct judgement *j, const char *run_dir, const struct judge_o
 void judgement_release(struct judgement *j);
 /* One rule applied to one thing; the sentence is the caller's to set. Valid until the next one is added. */
 struct rule_result *judgement_add_rule(struct judgement *j, const char *name, const char *entity, double value);
+/* judgement_errors.c: what failed and what found other rows, and what a clear verdict has to say of failures. */
+void judgement_apply_error_rules(struct judgement *j);
+void judgement_apply_rows_rules(struct judgement *j);
+void judgement_tell_failures(const struct judgement *j, struct strbuf *out);
 /* judgement_health.c: limits on the servers' health. */
 void judgement_apply_health_rules(struct judgement *j);
 /*

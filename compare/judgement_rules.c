@@ -6,9 +6,8 @@
 
 #include <math.h>
 
-#define SERVER_FAILED_LATE_NS (5 * NS_PER_S)
-#define BEFORE_ERRORS_MAX     0.05
-#define MANY_PLURAL(n)	      ((n) == 1 ? "" : "s")
+#define BEFORE_ERRORS_MAX 0.05
+#define MANY_PLURAL(n)	  ((n) == 1 ? "" : "s")
 
 struct rule_result *judgement_add_rule(struct judgement *j, const char *name, const char *entity, double value)
 {
@@ -91,68 +90,6 @@ static void apply_stall_rules(struct judgement *j)
 			       : mem_printf("statements waited %.3g query-seconds for the migration's locks in %zu "
 					    "stalls",
 					    query_s, n);
-}
-
-static const char *error_rule(enum error_kind kind)
-{
-	switch (kind) {
-	case ERROR_SCHEMA:
-	case ERROR_CONSTRAINT:
-		return "errors.new";
-	case ERROR_LOCK_VICTIM:
-		return "errors.lock_victims";
-	case ERROR_REPLAN:
-		return "errors.replan";
-	default:
-		return "errors.other";
-	}
-}
-
-/*
- * A server that failed well after the migration had ended: by what, nobody can tell from here, and it ends the run
- * rather than the migration.
- */
-static bool failed_too_late(struct judgement *j, const struct error_entry *e)
-{
-	int64_t after_ns = e->first_ns - j->data.migration_end_ns;
-	if (e->kind != ERROR_INFRASTRUCTURE || after_ns < SERVER_FAILED_LATE_NS)
-		return false;
-	if (j->server_failed_ns == 0 || after_ns < j->server_failed_ns)
-		j->server_failed_ns = after_ns;
-	return true;
-}
-
-static void apply_error_rules(struct judgement *j)
-{
-	static const char *const names[] = {"errors.new", "errors.lock_victims", "errors.other", "errors.replan"};
-	bool seen[4] = {false};
-	for (size_t i = 0; i < error_judge_count(j->errors); i++) {
-		const struct error_entry *e = error_judge_entry(j->errors, i);
-		char code[SQLSTATE_TEXT_MAX];
-		if (e->result != ERROR_MIGRATION || failed_too_late(j, e))
-			continue;
-		const char *name = error_rule(e->kind);
-		const char *text = judgement_fingerprint_text(j, e->fingerprint);
-		sqlstate_unpack(e->sqlstate, code);
-		bool evidence = e->kind == ERROR_LOCK_VICTIM && e->with_lock_evidence;
-		char *entity = mem_printf("%s %s", code, text);
-		char *head = judgement_sql_head(text);
-		struct rule_result *r = judgement_add_rule(j, name, entity, (double)e->count);
-		for (int k = 0; k < 4; k++)
-			seen[k] |= strcmp(name, names[k]) == 0;
-		if (r->result != THRESHOLD_PASS)
-			r->sentence = mem_printf(
-				"`%s` %s %s%s: %llu time%s, first at %.2f s", head,
-				evidence ? "was ended with" : "fails with", code,
-				evidence ? " while it waited for the migration's lock" : " on the migrating lane",
-				(unsigned long long)e->count, MANY_PLURAL(e->count), ns_to_s(e->first_ns));
-		free(head);
-		free(entity);
-	}
-	for (int k = 0; k < 4; k++) {
-		if (!seen[k])
-			(void)judgement_add_rule(j, names[k], "", 0);
-	}
 }
 
 static void apply_slow_rule(struct judgement *j)
@@ -242,18 +179,12 @@ void judgement_apply_rules(struct judgement *j)
 {
 	apply_migration_rules(j);
 	apply_stall_rules(j);
-	apply_error_rules(j);
+	judgement_apply_error_rules(j);
 	apply_slow_rule(j);
 	apply_latency_rule(j);
 	judgement_apply_health_rules(j);
 	judgement_apply_check_rules(j);
-	const struct error_rows *rows = error_judge_rows(j->errors);
-	struct rule_result *r =
-		judgement_add_rule(j, "rows.diff", "", j->data.has_migration ? (double)rows->touched : 0);
-	if (r->result != THRESHOLD_PASS)
-		r->sentence =
-			mem_printf("%llu sessions got another number of rows from tables that the migration touched",
-				   (unsigned long long)rows->touched);
+	judgement_apply_rows_rules(j);
 	/* What was seen comes before what is reckoned from it. */
 	judgement_apply_rollout_rules(j);
 }
@@ -350,18 +281,6 @@ static char *hurts_reason(const struct judgement *j)
 	return reason;
 }
 
-/* Errors of the migrating lane alone that chance explains. */
-static unsigned long long count_noise(const struct judgement *j)
-{
-	unsigned long long noise = 0;
-	for (size_t i = 0; i < error_judge_count(j->errors); i++) {
-		const struct error_entry *e = error_judge_entry(j->errors, i);
-		if (e->result == ERROR_NOISE && e->kind != ERROR_CASCADE)
-			noise += e->lane[JUDGE_MIGRATING] - e->lane[JUDGE_BASELINE];
-	}
-	return noise;
-}
-
 /* A short run says what it saw, and how much it could not have seen. */
 static char *clear_reason(const struct judgement *j)
 {
@@ -386,11 +305,7 @@ static char *clear_reason(const struct judgement *j)
 	} else {
 		strbuf_add_str(&text, "No statement waited for the migration's locks");
 	}
-	unsigned long long noise = count_noise(j);
-	strbuf_add_str(&text, ", none failed because of it");
-	if (noise)
-		strbuf_addf(&text, " (%llu more error%s than on the baseline, within chance)", noise,
-			    MANY_PLURAL(noise));
+	judgement_tell_failures(j, &text);
 	strbuf_add_str(&text, ", and none was seen to become slower");
 	if (undecided)
 		strbuf_addf(&text, " (%zu of %zu comparisons of latencies undecided)", undecided, queries);

@@ -17,6 +17,8 @@ static const struct threshold defaults[] = {
 	{"errors.other", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},
 	{"errors.replan", "", THRESHOLD_COUNT, {true, false, 0}, {false, false, 0}},
 	{"latency.ratio", "", THRESHOLD_RATIO, {true, false, 1.1}, {true, false, 1.25}},
+	{"rows.lost", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},
+	{"rows.changed", "", THRESHOLD_COUNT, {false, false, 0}, {true, false, 0}},
 	{"rows.diff", "", THRESHOLD_COUNT, {true, false, 0}, {false, false, 0}},
 	{"migration.duration", "", THRESHOLD_SECONDS, {true, false, 4}, {false, false, 0}},
 	/* Of the deploy timeout, where one is given (docs/rollout.md). */

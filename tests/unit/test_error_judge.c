@@ -208,6 +208,168 @@ static void test_break_inside_a_function(void **state)
 	expect(run, VERDICT_CLEAR, "schema", "noise");
 }
 
+/* Judges, and says what the first failing rule of that name has found; NULL if none of that name fails. */
+static void expect_finding(struct support_run *run, enum verdict_outcome outcome, const char *name, const char *words)
+{
+	size_t i;
+	const json_t *rule;
+	const char *found = NULL;
+	struct verdict *verdict = judge(run);
+	if (verdict->outcome != outcome)
+		fail_msg("%s: %s", verdict_outcome_name(verdict->outcome), verdict->reason);
+	json_array_foreach (json_object_get(verdict->document, "rules"), i, rule) {
+		if (!found && strcmp(json_string_value(json_object_get(rule, "name")), name) == 0)
+			found = json_string_value(json_object_get(rule, "finding"));
+	}
+	if (words && !(found && strstr(found, words)))
+		fail_msg("no '%s' in: %s", words, found ? found : "no finding");
+	if (!words && found)
+		fail_msg("%s", found);
+	verdict_free(verdict);
+	support_run_free(run);
+}
+
+/* n executions from 6 s on by `sessions` sessions, which all fail; before the migration as many go well. */
+static struct support_run *make_break(const char *sql, const char *code, uint32_t sessions, int64_t n)
+{
+	struct support_run *run = make_run();
+	for (int64_t i = 0; i < n; i++) {
+		uint32_t session = (uint32_t)i % sessions;
+		support_run_add(run, SUPPORT_S + i * 100 * SUPPORT_MS + 50 * SUPPORT_MS, session, sql, NULL, fine,
+				fine);
+		add_at(run, i, session, sql, NULL, NULL, code);
+	}
+	return run;
+}
+
+/* A statement that worked and never does again, whatever it fails with, and however few sessions there are. */
+static void test_never_well_again(void **state)
+{
+	(void)state;
+	static const char call[] = "SELECT total_of(7)";
+	/* A trigger that raises, a view that takes no rows, a generated column, a right that is gone, a stack too deep.
+	 */
+	static const char *const codes[] = {"P0001", "55000", "428C9", "23505", "42501", "54001", "22012"};
+	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
+		expect_finding(make_break(INSERT, codes[i], 1, 3), VERDICT_HURTS,
+			       strcmp(codes[i], "54001") == 0 ? "errors.other" : "errors.new", codes[i]);
+		expect_finding(make_break(INSERT, codes[i], 8, 30), VERDICT_HURTS,
+			       strcmp(codes[i], "54001") == 0 ? "errors.other" : "errors.new", "`insert into orders");
+	}
+	/* Inside a function, with one session; two executions are too few to say. */
+	expect_finding(make_break(call, "42703", 1, 3), VERDICT_HURTS, "errors.new", "42703");
+	expect_finding(make_break(call, "42703", 1, 2), VERDICT_CLEAR, "errors.new", NULL);
+	/* What may come of rows needs a table that the migration touched, or three sessions, or eleven executions. */
+	expect_finding(make_break(call, "P0001", 1, 10), VERDICT_CLEAR, "errors.new", NULL);
+	expect_finding(make_break(call, "P0001", 1, 11), VERDICT_HURTS, "errors.new", "11 times");
+	expect_finding(make_break(call, "23505", 2, 10), VERDICT_CLEAR, "errors.new", NULL);
+	expect_finding(make_break(call, "23505", 3, 3), VERDICT_HURTS, "errors.new", "3 times");
+	/* What has rules of its own: cancelled, serialization, the server. */
+	static const char *const others[] = {"57014", "40001", "40P01", "55P03", "53100", "XX000", "26000"};
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		expect_finding(make_break(INSERT, others[i], 3, 20), VERDICT_CLEAR, "errors.other", NULL);
+}
+
+/* One that went well in between ends the row; eleven in a row are enough whatever comes behind. */
+static void test_well_again(void **state)
+{
+	(void)state;
+	for (int64_t n = 10; n <= 11; n++) {
+		struct support_run *run = make_break(INSERT, "P0001", 3, n);
+		add_at(run, n, 0, INSERT, NULL, NULL, NULL);
+		expect_finding(run, n < 11 ? VERDICT_CLEAR : VERDICT_HURTS, "errors.new", n < 11 ? NULL : "11 times");
+	}
+	/* The baseline and the recording have the code too, but not where the migrating lane fails. */
+	struct support_run *run = make_break(INSERT, "23505", 1, 3);
+	support_run_add(run, 4 * SUPPORT_S + 50 * SUPPORT_MS, 2, INSERT, "23505", fails("23505"), fails("23505"));
+	expect_finding(run, VERDICT_HURTS, "errors.new", "3 times");
+	/* It was so before the migration began. */
+	run = make_break(INSERT, "55000", 1, 5);
+	support_run_add(run, 4 * SUPPORT_S + 50 * SUPPORT_MS, 2, INSERT, NULL, fine, fails("55000"));
+	expect_finding(run, VERDICT_CLEAR, "errors.new", NULL);
+}
+
+/* One row on both lanes before; from 6 s on b rows on the baseline and m on the other, n times, one on both at `but`.
+ */
+static struct support_run *make_rows(const char *sql, uint32_t b, uint32_t m, int64_t n, int64_t but)
+{
+	struct support_run *run = make_run();
+	struct support_outcome baseline = fine;
+	struct support_outcome migrating = fine;
+	baseline.rows = b;
+	migrating.rows = m;
+	for (int64_t i = 0; i < 30; i++)
+		support_run_add(run, SUPPORT_S + i * 100 * SUPPORT_MS + 50 * SUPPORT_MS, (uint32_t)i % 5, sql, NULL,
+				fine, fine);
+	for (int64_t i = 0; i < n; i++)
+		support_run_add(run, 6 * SUPPORT_S + i * 100 * SUPPORT_MS + 50 * SUPPORT_MS, (uint32_t)i % 5, sql, NULL,
+				i == but ? fine : baseline, i == but ? fine : migrating);
+	return run;
+}
+
+static void test_rows_that_are_gone(void **state)
+{
+	(void)state;
+	static const char select[] = "SELECT * FROM orders WHERE id = 1";
+	static const char elsewhere[] = "SELECT * FROM notes WHERE id = 1";
+	expect_finding(make_rows(select, 1, 0, 3, -1), VERDICT_HURTS, "rows.lost",
+		       "returns no rows any more on the migrating lane: 3 times, first at 6.05 s");
+	expect_finding(make_rows("UPDATE orders SET a = 1 WHERE id = 1", 1, 0, 20, -1), VERDICT_HURTS, "rows.lost",
+		       "affects no rows any more");
+	expect_finding(make_rows(select, 1, 2, 20, -1), VERDICT_HURTS, "rows.changed", "another number of rows");
+	/* Two are too few; a table that the migration left alone is a warning; scatter is neither. */
+	expect_finding(make_rows(select, 1, 0, 2, -1), VERDICT_CLEAR, "rows.lost", NULL);
+	expect_finding(make_rows(elsewhere, 1, 0, 20, -1), VERDICT_CLEAR, "rows.lost", "20 times");
+	expect_finding(make_rows(select, 1, 2, 20, 10), VERDICT_CLEAR, "rows.changed", NULL);
+	expect_finding(make_rows(select, 1, 0, 10, 9), VERDICT_CLEAR, "rows.lost", NULL);
+	expect_finding(make_rows(select, 1, 0, 12, 11), VERDICT_HURTS, "rows.lost", "11 times");
+	/* Some differed before: that is the replay's. */
+	struct support_run *run = make_rows(select, 1, 0, 20, -1);
+	struct support_outcome none = fine;
+	none.rows = 0;
+	support_run_add(run, 4 * SUPPORT_S + 50 * SUPPORT_MS, 9, select, NULL, fine, none);
+	expect_finding(run, VERDICT_CLEAR, "rows.lost", NULL);
+}
+
+/* What is gone when the lock is: XX000 of a sequence that was replaced, to those that had waited for it. */
+static void test_failures_behind_the_lock(void **state)
+{
+	(void)state;
+	for (int waited = 0; waited < 2; waited++) {
+		struct support_run *run = make_run();
+		int64_t sent = 5004 * SUPPORT_MS;
+		struct support_outcome gone = fails("XX000");
+		gone.service_ns = 6 * SUPPORT_MS;
+		support_run_add(run, sent, 1, "SELECT nextval('orders_id')", NULL, fine, gone);
+		if (waited)
+			support_run_wait(run, SUPPORT_MIGRATING_PID(1), "public.orders", "AccessShareLock", sent,
+					 5009 * SUPPORT_MS, SUPPORT_MIGRATION_PID);
+		expect_finding(run, waited ? VERDICT_HURTS : VERDICT_CLEAR, "errors.other",
+			       waited ? "failed with XX000 after it had waited for the migration's lock: 1 time"
+				      : NULL);
+	}
+}
+
+/* A clear verdict does not say that none failed where some did. */
+static void test_clear_names_failures(void **state)
+{
+	(void)state;
+	struct support_run *run = make_run();
+	struct support_outcome replan = fails("0A000");
+	replan.flags = RUN_REPLAN;
+	for (uint32_t s = 0; s < 4; s++)
+		support_run_add(run, 6 * SUPPORT_S + 50 * SUPPORT_MS, s, INSERT, NULL, fine, replan);
+	add_at(run, 1, 1, "SELECT total_of(7)", NULL, NULL, "23505");
+	struct verdict *verdict = judge(run);
+	assert_int_equal(verdict->outcome, VERDICT_CLEAR);
+	assert_null(strstr(verdict->reason, "none failed"));
+	assert_non_null(strstr(verdict->reason, "4 executions failed because of it"));
+	assert_non_null(strstr(verdict->reason, "0A000"));
+	assert_non_null(strstr(verdict->reason, "1 more error than on the baseline"));
+	verdict_free(verdict);
+	support_run_free(run);
+}
+
 static void test_touched_names(void **state)
 {
 	(void)state;
@@ -288,6 +450,11 @@ int main(void)
 		cmocka_unit_test(test_replan_warns),
 		cmocka_unit_test(test_server_that_dies),
 		cmocka_unit_test(test_break_inside_a_function),
+		cmocka_unit_test(test_never_well_again),
+		cmocka_unit_test(test_well_again),
+		cmocka_unit_test(test_rows_that_are_gone),
+		cmocka_unit_test(test_failures_behind_the_lock),
+		cmocka_unit_test(test_clear_names_failures),
 		cmocka_unit_test(test_touched_names),
 		cmocka_unit_test(test_thresholds),
 	};
