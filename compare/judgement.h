@@ -69,6 +69,14 @@ struct rule_result *judgement_add_rule(struct judgement *j, const char *name, co
 void judgement_apply_error_rules(struct judgement *j);
 void judgement_apply_rows_rules(struct judgement *j);
 void judgement_tell_failures(const struct judgement *j, struct strbuf *out);
+/* judgement_stalls.c: what the migration's locks did, without the time that measuring held them. */
+void judgement_apply_stall_rules(struct judgement *j);
+int64_t judgement_longest_stall_ns(const struct judgement *j);
+/* How much of the time between the migration's start and end was measuring. */
+int64_t judgement_measuring_ns(const struct judgement *j);
+void judgement_add_untested_tables(const struct judgement *j, json_t *list);
+/* "`ALTER TABLE orders …`", "the migration" where there is no such statement. To be freed. */
+char *judgement_statement_head(const struct judgement *j, size_t statement);
 /* judgement_health.c: limits on the servers' health. */
 void judgement_apply_health_rules(struct judgement *j);
 /*

@@ -2,7 +2,6 @@
 #include "clock.h"
 #include "json_file.h"
 #include "judgement.h"
-#include "lock_effect.h"
 #include "mem.h"
 #include "sqlstate.h"
 
@@ -14,7 +13,6 @@
 #define QUERIES_MAX   300
 #define ERRORS_MAX    300
 #define EXPOSURES_MAX 200
-#define TABLES_MAX    200
 #define CLIENTS_MAX   100
 
 /* Six digits: more would claim what no clock measured, and fill the file. */
@@ -159,6 +157,14 @@ static json_t *alarm_note(const struct judgement *j)
 	return value;
 }
 
+static json_t *waits_json(const struct stall_control *control)
+{
+	json_t *waits = json_object();
+	json_put(waits, "waits", json_integer((json_int_t)control->waits));
+	json_put(waits, "longest_ms", millis(control->longest_ns));
+	return waits;
+}
+
 static json_t *noise_json(const struct judgement *j)
 {
 	const struct error_rows *rows = error_judge_rows(j->errors);
@@ -170,14 +176,10 @@ static json_t *noise_json(const struct judgement *j)
 	json_put(object, "rows_compared", json_integer((json_int_t)rows->pairs));
 	json_put(object, "rows_differing", json_integer((json_int_t)rows->mismatches));
 	json_put(object, "rows_differing_before", json_integer((json_int_t)rows->before));
-	for (int lane = 0; lane < JUDGE_LANES; lane++) {
-		const struct stall_control *control = stall_judge_other_waits(j->stalls, lane);
-		json_t *waits = json_object();
-		json_put(waits, "waits", json_integer((json_int_t)control->waits));
-		json_put(waits, "longest_ms", millis(control->longest_ns));
-		json_put(object, lane == JUDGE_BASELINE ? "lock_waits_baseline" : "lock_waits_not_of_the_migration",
-			 waits);
-	}
+	json_put(object, "lock_waits_baseline", waits_json(stall_judge_other_waits(j->stalls, JUDGE_BASELINE)));
+	json_put(object, "lock_waits_not_of_the_migration",
+		 waits_json(stall_judge_other_waits(j->stalls, JUDGE_MIGRATING)));
+	json_put(object, "lock_waits_of_measuring", waits_json(stall_judge_measuring_waits(j->stalls)));
 	json_put(object, "calibration", calibration_json(j));
 	json_put(object, "alarm_rate_note", alarm_note(j));
 	return object;
@@ -254,10 +256,12 @@ static json_t *stall_json(const struct judgement *j, const struct stall *s)
 	if (s->victims)
 		(void)json_array_append_new(channels, json_string("victims"));
 	json_put(object, "relation", json_text(s->relation));
+	json_put(object, "lock", json_string(stall_kind_name(s->kind)));
 	json_put(object, "mode", json_string(s->mode));
-	json_put(object, "blocks", json_string(stall_mode_blocks(s->mode)));
+	json_put(object, "blocks", json_string(stall_blocks(s)));
 	json_put(object, "start_s", seconds(s->start_ns));
-	json_put(object, "duration_ms", millis(s->end_ns - s->start_ns));
+	json_put(object, "duration_ms", millis(stall_length_ns(s)));
+	json_put(object, "measuring_ms", millis(s->measuring_ns));
 	json_put(object, "longest_wait_ms", millis(s->longest_wait_ns));
 	json_put(object, "exact_end", json_boolean(s->exact_end));
 	json_put(object, "waits", json_integer((json_int_t)s->waits));
@@ -288,6 +292,7 @@ static json_t *exposures_json(const struct judgement *j)
 		json_put(object, "mode", json_string(e->lock->mode));
 		json_put(object, "start_s", seconds(e->lock->acquired_ns));
 		json_put(object, "held_ms", millis(e->held_ns));
+		json_put(object, "measuring_ms", millis(e->measuring_ns));
 		json_put(object, "statement", json_integer((json_int_t)e->statement));
 		(void)json_array_append_new(list, object);
 	}
@@ -387,30 +392,6 @@ static void add_untested(json_t *list, const char *what, const char *why)
 	(void)json_array_append_new(list, object);
 }
 
-/* Tables that the migration locked strongly, and that no recorded statement names. */
-static void add_untested_tables(const struct judgement *j, json_t *list)
-{
-	const struct ledger *ledger = &j->data.ledger;
-	size_t shown = 0;
-	for (size_t i = 0; i < ledger->statement_count; i++) {
-		for (size_t l = 0; l < ledger->statements[i].lock_count && shown < TABLES_MAX; l++) {
-			const char *relation = ledger->statements[i].locks[l].relation;
-			bool used = lock_mode_rank(ledger->statements[i].locks[l].mode) < 4 ||
-				    strncmp(relation, "pg_", 3) == 0;
-			for (uint32_t f = 0; !used && f < item_index_fingerprint_count(j->data.items); f++)
-				used = touched_names_relation(judgement_fingerprint_text(j, f), relation);
-			for (size_t k = 0; !used && k < json_array_size(list); k++) {
-				const json_t *what = json_object_get(json_array_get(list, k), "what");
-				used = strcmp(json_string_value(what), relation) == 0;
-			}
-			if (used)
-				continue;
-			add_untested(list, relation, "locked by the migration, and named by no recorded statement");
-			shown++;
-		}
-	}
-}
-
 static json_t *untested_json(const struct judgement *j)
 {
 	json_t *list = json_array();
@@ -451,7 +432,7 @@ static json_t *untested_json(const struct judgement *j)
 	const char *unknown;
 	for (size_t limit = 0; (unknown = judgement_next_unknown_limit(j, false, &limit));)
 		add_untested(list, unknown, "a limit is set, and the run does not have that series");
-	add_untested_tables(j, list);
+	judgement_add_untested_tables(j, list);
 	check_judge_add_untested(&j->checks, list);
 	return list;
 }
@@ -479,6 +460,7 @@ static json_t *migration_json(const struct judgement *j)
 	json_put(object, "outcome", json_string(outcomes[j->data.ledger.outcome]));
 	json_put(object, "start_s", j->data.has_migration ? seconds(j->data.migration_start_ns) : json_null());
 	json_put(object, "end_s", j->data.has_migration ? seconds(j->data.migration_end_ns) : json_null());
+	json_put(object, "measuring_s", seconds(judgement_measuring_ns(j)));
 	json_put(object, "statements_not_run", json_integer((json_int_t)j->data.ledger.statements_not_run));
 	json_put(object, "tool", ledger_tool_to_json(&j->data.ledger));
 	json_put(object, "problem", j->data.ledger.problem ? json_text(j->data.ledger.problem) : json_null());

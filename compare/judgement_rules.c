@@ -21,77 +21,6 @@ struct rule_result *judgement_add_rule(struct judgement *j, const char *name, co
 	return r;
 }
 
-static char *statement_head(const struct judgement *j, size_t statement)
-{
-	if (statement >= j->data.ledger.statement_count || !j->data.ledger.statements[statement].sql)
-		return mem_strdup("the migration");
-	char *head = judgement_sql_head(j->data.ledger.statements[statement].sql);
-	char *quoted = mem_printf("`%s`", head);
-	free(head);
-	return quoted;
-}
-
-/* "`ALTER TABLE orders …` blocked all access to public.orders for 2.31 s; 412 statements waited 488 query-seconds; …"
- */
-static char *stall_sentence(const struct judgement *j, const struct stall *s)
-{
-	struct strbuf text;
-	char *head = statement_head(j, s->statement);
-	char *length = judgement_duration(ns_to_s(s->end_ns - s->start_ns));
-	strbuf_init(&text, 4096);
-	strbuf_addf(&text, "%s blocked %s %s for %s; %llu statement%s waited %.3g query-seconds", head,
-		    stall_mode_blocks(s->mode), *s->relation ? s->relation : "rows that it had changed", length,
-		    (unsigned long long)s->victims, MANY_PLURAL(s->victims), s->blocked_query_s);
-	if (s->timed_out)
-		strbuf_addf(&text, "; %llu timed out", (unsigned long long)s->timed_out);
-	if (s->root.found && s->root.fingerprint != ITEM_NO_TEXT) {
-		char *root = judgement_sql_head(judgement_fingerprint_text(j, s->root.fingerprint));
-		strbuf_addf(&text, "; it had queued behind %s`%s`", s->root.idle ? "the open transaction of " : "",
-			    root);
-		free(root);
-	} else if (s->root.found) {
-		strbuf_addf(&text, "; it had queued behind another session's lock");
-	}
-	free(length);
-	free(head);
-	return strbuf_detach(&text);
-}
-
-/* The longest stall of each relation, and the sum of what was waited. */
-static void apply_stall_rules(struct judgement *j)
-{
-	double query_s = 0;
-	const struct stall *longest = NULL;
-	size_t n = stall_judge_count(j->stalls);
-	for (size_t i = 0; i < n; i++) {
-		const struct stall *s = stall_judge_stall(j->stalls, i);
-		bool is_longest = true;
-		query_s += s->blocked_query_s;
-		for (size_t k = 0; k < n && is_longest; k++) {
-			const struct stall *other = stall_judge_stall(j->stalls, k);
-			int64_t more = (other->end_ns - other->start_ns) - (s->end_ns - s->start_ns);
-			is_longest = strcmp(s->relation, other->relation) != 0 || more < 0 || (more == 0 && k >= i);
-		}
-		if (!is_longest)
-			continue;
-		struct rule_result *r =
-			judgement_add_rule(j, "stall.max", s->relation, ns_to_s(s->end_ns - s->start_ns));
-		if (r->result != THRESHOLD_PASS)
-			r->sentence = stall_sentence(j, s);
-		if (!longest || s->end_ns - s->start_ns > longest->end_ns - longest->start_ns)
-			longest = s;
-	}
-	if (!longest)
-		(void)judgement_add_rule(j, "stall.max", "", 0);
-	struct rule_result *r = judgement_add_rule(j, "blocked.query_seconds", "", query_s);
-	if (r->result != THRESHOLD_PASS && longest)
-		r->sentence =
-			n == 1 ? stall_sentence(j, longest)
-			       : mem_printf("statements waited %.3g query-seconds for the migration's locks in %zu "
-					    "stalls",
-					    query_s, n);
-}
-
 static void apply_slow_rule(struct judgement *j)
 {
 	double lost = slow_judge_query_seconds(j->slow);
@@ -102,7 +31,7 @@ static void apply_slow_rule(struct judgement *j)
 	char *length = judgement_duration(
 		ns_to_s(j->windows.of[WINDOW_DURING].end_ns - j->windows.of[WINDOW_DURING].start_ns));
 	char *head = judgement_sql_head(judgement_fingerprint_text(j, q->fingerprint));
-	char *migration = statement_head(j, 0);
+	char *migration = judgement_statement_head(j, 0);
 	r->sentence =
 		mem_printf("statements lost %.3g query-seconds in %s without waiting for a lock, from %s on; `%s` "
 			   "was %.3g times as slow",
@@ -169,16 +98,23 @@ static void apply_migration_rules(struct judgement *j)
 	struct rule_result *r = judgement_add_rule(j, "migration.failed", "", failed);
 	if (r->result != THRESHOLD_PASS)
 		r->sentence = failure_sentence(j);
-	double length = j->data.has_migration ? ns_to_s(j->data.migration_end_ns - j->data.migration_start_ns) : 0;
+	int64_t measuring_ns = judgement_measuring_ns(j);
+	double length = j->data.has_migration
+				? ns_to_s(j->data.migration_end_ns - j->data.migration_start_ns - measuring_ns)
+				: 0;
 	r = judgement_add_rule(j, "migration.duration", "", length);
 	if (r->result != THRESHOLD_PASS)
-		r->sentence = mem_printf("the migration took %.2f s", length);
+		r->sentence =
+			measuring_ns < NS_PER_MS
+				? mem_printf("the migration took %.2f s", length)
+				: mem_printf("the migration took %.2f s (without %.2f s in which it was measured)",
+					     length, ns_to_s(measuring_ns));
 }
 
 void judgement_apply_rules(struct judgement *j)
 {
 	apply_migration_rules(j);
-	apply_stall_rules(j);
+	judgement_apply_stall_rules(j);
 	judgement_apply_error_rules(j);
 	apply_slow_rule(j);
 	apply_latency_rule(j);
@@ -284,17 +220,12 @@ static char *hurts_reason(const struct judgement *j)
 /* A short run says what it saw, and how much it could not have seen. */
 static char *clear_reason(const struct judgement *j)
 {
-	int64_t longest = 0;
+	int64_t longest = judgement_longest_stall_ns(j);
 	size_t undecided = 0;
 	size_t queries = latency_judge_count(j->latency);
 	struct strbuf text;
 	if (!j->data.has_migration)
 		return mem_strdup("There was no migration, and the two lanes behaved alike.");
-	for (size_t i = 0; i < stall_judge_count(j->stalls); i++) {
-		const struct stall *s = stall_judge_stall(j->stalls, i);
-		if (s->end_ns - s->start_ns > longest)
-			longest = s->end_ns - s->start_ns;
-	}
 	for (size_t i = 0; i < queries; i++)
 		undecided += latency_judge_query(j->latency, i)->result == LATENCY_CANNOT_TELL;
 	strbuf_init(&text, 1024);

@@ -122,6 +122,12 @@ static const char *hint_of_stall(const json_t *stall)
 		if (migration)
 			sql = html_text_of(link, "sql");
 	}
+	if (strcmp(html_text_of(stall, "lock"), "advisory") == 0)
+		return "Let go of the advisory lock before anything that takes long, ask for it with "
+		       "pg_try_advisory_lock(), and give a migration a key that the application does not use.";
+	if (strcmp(html_text_of(stall, "lock"), "rows") == 0)
+		return "Change rows in small batches, each in a transaction of its own: whoever wants one of them then "
+		       "waits for one batch at most.";
 	for (i = 0; !has_word(sql, "CONCURRENTLY") && i < sizeof(hints) / sizeof(*hints); i++) {
 		if (has_word(sql, hints[i].words[0]) && has_word(sql, hints[i].words[1]))
 			return hints[i].hint;

@@ -1,23 +1,29 @@
 /* Which statements use what the migration touched: see touched.h. */
 #include "touched.h"
 
+#include "ledger_index.h"
 #include "mem.h"
 #include "sql_lexer.h"
 
 #include <ctype.h>
 #include <strings.h>
+#include <uthash.h>
 
 #define NAME_MAX_BYTES 260
 
 struct touched_name {
 	char name[NAME_MAX_BYTES]; /* bare, as the catalog spells it */
 	bool locked;
+	UT_hash_handle hh;
 };
 
+/* As a hash: a migration may touch thousands, and each word of each statement is looked up. */
 struct touched {
 	struct touched_name *names;
-	size_t count;
-	size_t capacity;
+};
+
+struct touched_names {
+	struct touched all;
 };
 
 /* A name's catalog spelling: unquoted in lower case, quoted without quotes. False for a token that is no name. */
@@ -71,16 +77,26 @@ static void add_name(struct touched *touched, const char *name, bool locked)
 {
 	if (!*name)
 		return;
-	for (size_t i = 0; i < touched->count; i++) {
-		if (strcmp(touched->names[i].name, name) == 0) {
-			touched->names[i].locked |= locked;
-			return;
-		}
+	struct touched_name *added;
+	HASH_FIND_STR(touched->names, name, added);
+	if (added) {
+		added->locked |= locked;
+		return;
 	}
-	MEM_GROW(touched->names, touched->count, touched->capacity);
-	struct touched_name *added = &touched->names[touched->count++];
+	added = mem_zalloc(1, sizeof(*added));
 	(void)snprintf(added->name, sizeof(added->name), "%s", name);
 	added->locked = locked;
+	HASH_ADD_STR(touched->names, name, added);
+}
+
+static void clear_names(struct touched *touched)
+{
+	struct touched_name *name;
+	struct touched_name *next;
+	HASH_ITER (hh, touched->names, name, next) {
+		HASH_DEL(touched->names, name);
+		free(name);
+	}
 }
 
 static void add_relation(struct touched *touched, const char *relation)
@@ -88,11 +104,6 @@ static void add_relation(struct touched *touched, const char *relation)
 	char name[NAME_MAX_BYTES];
 	bare_name(relation, name);
 	add_name(touched, name, true);
-}
-
-static bool is_system_schema(const char *relation)
-{
-	return strncmp(relation, "pg_", 3) == 0 || strncmp(relation, "information_schema.", 19) == 0;
 }
 
 static bool is_noise_word(const char *name)
@@ -164,7 +175,7 @@ struct touched *touched_new(const struct ledger *ledger)
 		const struct ledger_statement *s = &ledger->statements[i];
 		for (size_t l = 0; l < s->lock_count; l++) {
 			/* A reader's lock changes nothing for anybody. */
-			if (!is_system_schema(s->locks[l].relation) && strcmp(s->locks[l].mode, "AccessShareLock") != 0)
+			if (!ledger_lock_is_system(&s->locks[l]) && strcmp(s->locks[l].mode, "AccessShareLock") != 0)
 				add_relation(touched, s->locks[l].relation);
 		}
 		for (size_t r = 0; r < s->rewrite_count; r++)
@@ -179,7 +190,7 @@ void touched_free(struct touched *touched)
 {
 	if (!touched)
 		return;
-	free(touched->names);
+	clear_names(touched);
 	free(touched);
 }
 
@@ -187,17 +198,17 @@ static bool find(const struct touched *touched, const char *text, bool only_lock
 {
 	struct sql_lexer lexer;
 	char name[NAME_MAX_BYTES];
-	if (!touched->count)
+	if (!touched->names)
 		return false;
 	sql_lexer_init(&lexer, SQL_POSTGRESQL, text, strlen(text));
 	for (struct sql_token token = sql_lexer_next(&lexer); token.kind != SQL_TOKEN_END;
 	     token = sql_lexer_next(&lexer)) {
 		if (!token_name(&token, name))
 			continue;
-		for (size_t i = 0; i < touched->count; i++) {
-			if ((touched->names[i].locked || !only_locked) && strcmp(touched->names[i].name, name) == 0)
-				return true;
-		}
+		const struct touched_name *found;
+		HASH_FIND_STR(touched->names, name, found);
+		if (found && (found->locked || !only_locked))
+			return true;
 	}
 	return false;
 }
@@ -217,6 +228,40 @@ bool touched_names_relation(const char *text, const char *relation)
 	struct touched one = {0};
 	add_relation(&one, relation);
 	bool found = find(&one, text, true);
-	free(one.names);
+	clear_names(&one);
 	return found;
+}
+
+struct touched_names *touched_names_new(void)
+{
+	return mem_zalloc(1, sizeof(struct touched_names));
+}
+
+void touched_names_free(struct touched_names *names)
+{
+	if (!names)
+		return;
+	clear_names(&names->all);
+	free(names);
+}
+
+void touched_names_add(struct touched_names *names, const char *text)
+{
+	struct sql_lexer lexer;
+	char name[NAME_MAX_BYTES];
+	sql_lexer_init(&lexer, SQL_POSTGRESQL, text, strlen(text));
+	for (struct sql_token token = sql_lexer_next(&lexer); token.kind != SQL_TOKEN_END;
+	     token = sql_lexer_next(&lexer)) {
+		if (token_name(&token, name))
+			add_name(&names->all, name, true);
+	}
+}
+
+bool touched_names_have(const struct touched_names *names, const char *relation)
+{
+	char name[NAME_MAX_BYTES];
+	const struct touched_name *found;
+	bare_name(relation, name);
+	HASH_FIND_STR(names->all.names, name, found);
+	return found != NULL;
 }

@@ -5,6 +5,7 @@
 #include "json_file.h"
 #include "json_reader.h"
 #include "lock_effect.h"
+#include "measuring_spans.h"
 #include "mem.h"
 
 #include <math.h>
@@ -269,7 +270,8 @@ static json_t *statement_json(const struct ledger_statement *statement)
 	return object;
 }
 
-static json_t *locks_json(const struct ledger_statement *statement, bool whole)
+/* For a report, `measuring` says what to take off a lock's time; NULL for the file, which has the times themselves. */
+static json_t *locks_json(const struct ledger_statement *statement, const struct measuring_spans *measuring)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < statement->lock_count; i++) {
@@ -280,8 +282,14 @@ static json_t *locks_json(const struct ledger_statement *statement, bool whole)
 		json_put(object, "mode", json_text(lock->mode));
 		json_put(object, "blocks", json_string(lock_effect_words(lock_effect_of(lock_mode_rank(lock->mode)))));
 		json_put(object, "waited_ms", json_real(ns_to_ms(lock->waited_ns)));
-		json_put(object, "held_ms", json_real(ns_to_ms(ledger_lock_held_ns(lock))));
-		if (whole) {
+		int64_t held_ns = ledger_lock_held_ns(lock);
+		int64_t measuring_ns = measuring ? measuring_spans_between_ns(measuring, statement->backend_pid,
+									      lock->acquired_ns, lock->released_ns)
+						 : 0;
+		json_put(object, "held_ms", json_real(ns_to_ms(held_ns - measuring_ns)));
+		if (measuring) {
+			json_put(object, "measuring_ms", json_real(ns_to_ms(measuring_ns)));
+		} else {
 			json_put(object, "relation_oid", json_integer(lock->relation_oid));
 			json_put(object, "acquired_s", json_real(ns_to_s(lock->acquired_ns)));
 			json_put(object, "released_s", json_real(ns_to_s(lock->released_ns)));
@@ -294,10 +302,11 @@ static json_t *locks_json(const struct ledger_statement *statement, bool whole)
 json_t *ledger_to_json(const struct ledger *ledger)
 {
 	json_t *list = json_array();
+	struct measuring_spans *measuring = measuring_spans_new(ledger);
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		const struct ledger_statement *statement = &ledger->statements[i];
 		json_t *object = statement_json(statement);
-		json_put(object, "locks", locks_json(statement, false));
+		json_put(object, "locks", locks_json(statement, measuring));
 		json_t *error = json_null();
 		if (statement->sqlstate[0]) {
 			error = json_object();
@@ -307,6 +316,7 @@ json_t *ledger_to_json(const struct ledger *ledger)
 		json_put(object, "error", error);
 		(void)json_array_append_new(list, object);
 	}
+	measuring_spans_free(measuring);
 	return list;
 }
 
@@ -353,7 +363,7 @@ int ledger_save(const struct ledger *ledger, const char *path, struct error *err
 		const struct ledger_statement *statement = &ledger->statements[i];
 		json_t *object = statement_json(statement);
 		json_put(object, "backend_pid", json_integer(statement->backend_pid));
-		json_put(object, "locks", locks_json(statement, true));
+		json_put(object, "locks", locks_json(statement, NULL));
 		json_put(object, "sqlstate", json_text(statement->sqlstate));
 		json_put(object, "message", json_text(statement->message));
 		(void)json_array_append_new(list, object);

@@ -221,16 +221,19 @@ def lock_found(v, info):
     if not stall or any(not s["relation"].endswith("orders") for s in v["stalls"]):
         return False
     lock = [k for m in v["migration"] for k in m["locks"] if k["relation"].endswith("orders")]
-    held_ms = max(k["held_ms"] for k in lock)
-    info["held_ms"], info["stall_ms"], info["victims"] = held_ms, stall["duration_ms"], stall["victims"]
+    held_ms = max(k["held_ms"] + k.get("measuring_ms", 0) for k in lock)
+    stall_ms = stall["duration_ms"] + stall.get("measuring_ms", 0)
+    info["held_ms"], info["stall_ms"], info["victims"] = held_ms, stall_ms, stall["victims"]
+    info["told_ms"] = stall["duration_ms"]
     right_root = stall["chain"] and stall["chain"][0]["role"] == "root" and stall["chain"][0].get("who") == "migration"
-    # A stall begins with the first who waits, which may be a little after the lock was taken.
+    # A stall begins with the first who waits, which may be a little after the lock was taken. Both are told without the
+    # time in which only our own measuring held the lock; with it they are what happened, and comparable.
     first_s = stall["start_s"]
-    end_s = first_s + stall["duration_ms"] / 1000
+    end_s = first_s + stall_ms / 1000
     locked_s = [m["start_s"] for m in v["migration"] if m["sql"].startswith("LOCK")][0]
     true_ms = (locked_s - first_s) * 1000 + held_ms
     info["true_ms"] = true_ms
-    return bool(right_root) and abs(stall["duration_ms"] - true_ms) <= max(20, true_ms * 0.1) and end_s > first_s
+    return bool(right_root) and abs(stall_ms - true_ms) <= max(20, true_ms * 0.1) and end_s > first_s
 
 
 def amplifier_found(v, info):
