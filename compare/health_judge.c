@@ -68,6 +68,12 @@ void health_judge_free(struct health_judge *judge)
 	free(judge);
 }
 
+struct health_log *health_judge_log(const struct health_judge *judge, enum judge_lane lane, const char **reason)
+{
+	*reason = judge->lanes[lane].reason;
+	return judge->lanes[lane].log;
+}
+
 size_t health_judge_limit_count(void)
 {
 	return LIMIT_COUNT;

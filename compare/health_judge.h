@@ -22,6 +22,9 @@ struct health_judge *health_judge_new(const char *run_dir, const struct windows 
 				      int64_t end_ns);
 void health_judge_free(struct health_judge *judge);
 
+/* That lane's log, NULL when it cannot be read: then *reason says why. It stays the judge's. */
+struct health_log *health_judge_log(const struct health_judge *judge, enum judge_lane lane, const char **reason);
+
 /* A rule that can be limited: its value is the worst since the migration began. */
 struct health_limit {
 	const char *rule; /* as in thresholds.h */
