@@ -1,5 +1,6 @@
 /* rehearse compare: judges a run directory. */
 #include "commands.h"
+#include "interrupt.h"
 #include "mem.h"
 #include "output.h"
 #include "rollout_args.h"
@@ -26,8 +27,14 @@ static int run(const struct command_call *call, struct error *err)
 	int rc = threshold_args_load(&judging, call->config, &thresholds, err);
 	if (rc == 0)
 		rc = rollout_args_load(&planning, call->config, &rollout, err);
-	if (rc == 0)
-		rc = verdict_judge(dir, &judge, &verdict, err);
+	if (rc == 0) {
+		interrupt_end_at_once(true);
+		if (interrupt_requested())
+			rc = error_set(err, ERR_INTERRUPTED, "interrupted");
+		else
+			rc = verdict_judge(dir, &judge, &verdict, err);
+		interrupt_end_at_once(false);
+	}
 	if (rc == 0)
 		rc = verdict_save(verdict, dir, err);
 	if (rc == 0) {

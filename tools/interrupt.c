@@ -10,11 +10,18 @@
 
 static volatile bool requested;
 static volatile int64_t requested_ns;
+static volatile bool at_once;
 
 static void handle_signal(int number)
 {
 	(void)number;
+	static const char message[] = "rehearse: interrupted\n";
 	int64_t now_ns = clock_mono_ns();
+	if (stop_flag_is_set(&at_once)) {
+		ssize_t ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
+		(void)ignored;
+		_exit(130);
+	}
 	if (!stop_flag_is_set(&requested)) {
 		requested_ns = now_ns;
 		stop_flag_set(&requested);
@@ -40,6 +47,14 @@ void interrupt_install(void)
 const volatile bool *interrupt_flag(void)
 {
 	return &requested;
+}
+
+void interrupt_end_at_once(bool on)
+{
+	if (on)
+		stop_flag_set(&at_once);
+	else
+		stop_flag_clear(&at_once);
 }
 
 bool interrupt_requested(void)

@@ -13,5 +13,10 @@ void interrupt_install(void);
 /* For library calls that take a flag to look at. */
 const volatile bool *interrupt_flag(void);
 bool interrupt_requested(void);
+/*
+ * While it is on, the first signal ends the process: for what takes long, looks at no flag, and has nothing to tidy up
+ * (it only reads).
+ */
+void interrupt_end_at_once(bool on);
 
 #endif
