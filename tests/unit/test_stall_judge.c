@@ -37,6 +37,25 @@ struct scene {
 	struct stall_judge *judge;
 };
 
+static void start_judge(struct scene *scene)
+{
+	struct stall_input input = {.locks = &scene->log,
+				    .ledger = &scene->ledger,
+				    .sessions = scene->sessions,
+				    .session_count = 4,
+				    .item_sessions = 4,
+				    .exposure_ns = 100 * SUPPORT_MS};
+	scene->judge = stall_judge_new(&input);
+}
+
+/* Once more, after the scene was changed. */
+static void restart_judge(struct scene *scene, size_t waits)
+{
+	stall_judge_free(scene->judge);
+	scene->log.wait_count = waits;
+	start_judge(scene);
+}
+
 /* CREATE INDEX on orders holds ShareLock from 1000 ms to 1500 ms. Session s is backend 100 + s. */
 static void open_scene(struct scene *scene, size_t waits)
 {
@@ -61,13 +80,7 @@ static void open_scene(struct scene *scene, size_t waits)
 				       .complete = true};
 	for (uint32_t i = 0; i < 4; i++)
 		scene->sessions[i] = (struct run_session){i, 100 + (int32_t)i, 0, -1};
-	struct stall_input input = {.locks = &scene->log,
-				    .ledger = &scene->ledger,
-				    .sessions = scene->sessions,
-				    .session_count = 4,
-				    .item_sessions = 4,
-				    .exposure_ns = 100 * SUPPORT_MS};
-	scene->judge = stall_judge_new(&input);
+	start_judge(scene);
 }
 
 static void close_scene(struct scene *scene)
@@ -188,18 +201,127 @@ static void test_row_locks_take_the_written_table(void **state)
 	struct scene scene;
 	scene.waits[0] = wait_of(100, "", 1100, 1490, MIGRATION);
 	open_scene(&scene, 0);
-	stall_judge_free(scene.judge);
 	memcpy(scene.ledger.statements[0].locks[0].mode, "RowExclusiveLock", 17);
-	scene.log.wait_count = 1;
-	struct stall_input input = {.locks = &scene.log,
-				    .ledger = &scene.ledger,
-				    .sessions = scene.sessions,
-				    .session_count = 4,
-				    .item_sessions = 4};
-	scene.judge = stall_judge_new(&input);
+	restart_judge(&scene, 1);
 	stall_judge_finish(scene.judge);
+	assert_int_equal(stall_judge_stall(scene.judge, 0)->kind, STALL_OF_ROWS);
 	assert_string_equal(stall_judge_stall(scene.judge, 0)->relation, "public.orders");
 	assert_string_equal(stall_judge_stall(scene.judge, 0)->mode, "RowExclusiveLock");
+	close_scene(&scene);
+}
+
+/*
+ * The statement is over at 1010 ms, and asking its backend takes to 1210 ms: a wait from 1100 ms to the commit at 1500
+ * ms is one of 290 ms, and one that ended before 1210 ms is none.
+ */
+static void test_measuring_is_no_stall(void **state)
+{
+	(void)state;
+	struct scene scene;
+	int64_t caused;
+	scene.waits[0] = wait_of(101, "public.orders", 1020, 1095, MIGRATION);
+	scene.waits[1] = wait_of(100, "public.orders", 1100, 1490, MIGRATION);
+	open_scene(&scene, 0);
+	scene.ledger.statements[0].end_ns = 1010 * SUPPORT_MS;
+	scene.ledger.statements[0].measuring_ns = 200 * SUPPORT_MS;
+	restart_judge(&scene, 2);
+	assert_int_equal(execute(&scene, 1, 1020, 0, 80, &caused), 0);
+	assert_int_equal(caused, 80 * SUPPORT_MS);
+	assert_int_equal(execute(&scene, 0, 1100, 0, 400, &caused), 290);
+	assert_int_equal(caused, 400 * SUPPORT_MS);
+	stall_judge_finish(scene.judge);
+	assert_int_equal(stall_judge_count(scene.judge), 1);
+	const struct stall *stall = stall_judge_stall(scene.judge, 0);
+	assert_int_equal(stall->start_ns, 1100 * SUPPORT_MS);
+	assert_int_equal(stall_length_ns(stall), 290 * SUPPORT_MS);
+	assert_int_equal(stall->measuring_ns, 110 * SUPPORT_MS);
+	assert_int_equal(stall->longest_wait_ns, 290 * SUPPORT_MS);
+	assert_int_equal(stall->victims, 1);
+	assert_float_equal(stall->blocked_query_s, 0.29, 1e-9);
+	assert_int_equal(stall_judge_measuring_waits(scene.judge)->waits, 1);
+	assert_true(stall_judge_has_victims(scene.judge, "public.orders"));
+	assert_false(stall_judge_has_victims(scene.judge, "public.stock"));
+	close_scene(&scene);
+}
+
+/* One execution that waits for A, for B, and for A again has two stalls, and is one victim of each. */
+static void test_a_victim_counts_once(void **state)
+{
+	(void)state;
+	struct scene scene;
+	int64_t caused;
+	scene.waits[0] = wait_of(100, "public.a", 1100, 1200, MIGRATION);
+	scene.waits[1] = wait_of(101, "public.a", 1150, 1490, MIGRATION);
+	scene.waits[2] = wait_of(100, "public.b", 1205, 1300, MIGRATION);
+	scene.waits[3] = wait_of(100, "public.a", 1305, 1490, MIGRATION);
+	open_scene(&scene, 4);
+	(void)execute(&scene, 0, 1100, 0, 401, &caused);
+	(void)execute(&scene, 1, 1150, 0, 351, &caused);
+	stall_judge_finish(scene.judge);
+	assert_int_equal(stall_judge_count(scene.judge), 2);
+	assert_string_equal(stall_judge_stall(scene.judge, 0)->relation, "public.a");
+	assert_int_equal(stall_judge_stall(scene.judge, 0)->victims, 2);
+	assert_int_equal(stall_judge_stall(scene.judge, 1)->victims, 1);
+	close_scene(&scene);
+}
+
+static void test_advisory_locks_have_a_name(void **state)
+{
+	(void)state;
+	struct scene scene;
+	scene.waits[0] = wait_of(100, "", 1100, 1490, MIGRATION);
+	(void)snprintf(scene.waits[0].lock_type, sizeof(scene.waits[0].lock_type), "advisory");
+	(void)snprintf(scene.waits[0].mode, sizeof(scene.waits[0].mode), "ExclusiveLock");
+	open_scene(&scene, 0);
+	struct ledger_statement *s = ledger_add_statement(&scene.ledger);
+	s->backend_pid = MIGRATION;
+	s->sql = mem_strdup("SELECT pg_sleep(?)");
+	s->start_ns = 1050 * SUPPORT_MS;
+	s->end_ns = s->transaction_end_ns = 1500 * SUPPORT_MS;
+	free(scene.ledger.statements[0].sql);
+	scene.ledger.statements[0].sql = mem_strdup("SELECT pg_advisory_lock_shared(?)");
+	restart_judge(&scene, 1);
+	stall_judge_finish(scene.judge);
+	const struct stall *stall = stall_judge_stall(scene.judge, 0);
+	assert_int_equal(stall->kind, STALL_OF_ADVISORY);
+	assert_string_equal(stall->relation, "(advisory lock)");
+	assert_string_equal(stall->mode, "ShareLock");
+	assert_string_equal(stall_blocks(stall), "statements that wait for");
+	assert_int_equal(stall->statement, 0);
+	char *text = stall_describe(stall);
+	assert_string_equal(text, "statements that waited for an advisory lock that it held,");
+	free(text);
+	close_scene(&scene);
+}
+
+static void lock_also(struct scene *scene, const char *relation, uint32_t oid)
+{
+	struct ledger_statement *s = &scene->ledger.statements[0];
+	struct ledger_lock *lock = ledger_statement_add_lock(s);
+	(void)snprintf(lock->relation, sizeof(lock->relation), "%s", relation);
+	(void)snprintf(lock->mode, sizeof(lock->mode), "AccessExclusiveLock");
+	lock->relation_oid = oid;
+	lock->acquired_ns = s->start_ns;
+	lock->released_ns = s->end_ns;
+}
+
+/* Its own index and a catalog are no exposures; a user's table is one whatever its name begins with. */
+static void test_what_is_exposed(void **state)
+{
+	(void)state;
+	struct scene scene;
+	open_scene(&scene, 0);
+	ledger_names_add(&scene.ledger.statements[0].indexes_built, "public.orders_total_idx");
+	lock_also(&scene, "public.orders_total_idx", 16400);
+	lock_also(&scene, "pg_catalog.pg_class", 1259);
+	lock_also(&scene, "pg_toast.pg_toast_16384", 16387);
+	lock_also(&scene, "public.pg_notes", 16410);
+	restart_judge(&scene, 0);
+	stall_judge_finish(scene.judge);
+	assert_int_equal(stall_judge_exposure_count(scene.judge), 2);
+	assert_string_equal(stall_judge_exposure(scene.judge, 0)->lock->relation, "public.orders");
+	assert_string_equal(stall_judge_exposure(scene.judge, 1)->lock->relation, "public.pg_notes");
+	assert_int_equal(stall_judge_exposure(scene.judge, 0)->held_ns, 500 * SUPPORT_MS);
 	close_scene(&scene);
 }
 
@@ -220,6 +342,10 @@ int main(void)
 		cmocka_unit_test(test_lock_debt_is_handed_on),
 		cmocka_unit_test(test_what_is_not_claimed),
 		cmocka_unit_test(test_row_locks_take_the_written_table),
+		cmocka_unit_test(test_measuring_is_no_stall),
+		cmocka_unit_test(test_a_victim_counts_once),
+		cmocka_unit_test(test_advisory_locks_have_a_name),
+		cmocka_unit_test(test_what_is_exposed),
 		cmocka_unit_test(test_modes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
