@@ -7,7 +7,7 @@
 
 #define RUN_SESSIONS 3 /* as many as a rule asks for */
 #define RUN_CODES    4 /* of one statement in one run; further ones count for the run, not for a code */
-#define ROWS_ALPHA   0.0005
+#define BREAK_ALPHA  0.0005
 
 struct broken_run {
 	uint64_t n;
@@ -36,6 +36,8 @@ struct rows_run {
 
 struct statement {
 	struct broken_run errors;
+	uint64_t executions; /* of both lanes */
+	uint64_t one_sided;  /* of them failed where the other lane's went well */
 	struct rows_run rows;
 };
 
@@ -112,17 +114,28 @@ static bool is_behind(const struct broken_run *run, const struct pair *pair)
 	return pair_sent_ns(pair, JUDGE_MIGRATING) > run->first_ns;
 }
 
+/* Did the replay's own state fail each of them as often as it fails the others, by Laplace's rule of succession. */
+static double chance_of_run(const struct statement *s)
+{
+	double others = (double)(s->executions - s->errors.n);
+	double failed = (double)(s->one_sided - s->errors.n);
+	return pow((failed + 1) / (others + 2), (double)s->errors.n);
+}
+
 /*
  * The rule: three executions and none that went well again, or eleven in a row. What a single session meets, and errors
  * that come of stored rows, could be a state of the replay's own unless the statement names what the migration touched:
  * then it takes more sessions, or one whose data were the baseline's (docs/verdict.md).
  */
-static bool is_broken(const struct break_judge *judge, const struct broken_run *run, uint32_t fingerprint, bool to_end)
+static bool is_broken(const struct break_judge *judge, const struct statement *s, uint32_t fingerprint, bool to_end)
 {
+	const struct broken_run *run = &s->errors;
 	bool by_schema = run->by_schema >= BREAK_RUN_MIN;
 	bool enough = run->n >= BREAK_RUN_LONG ||
 		      (to_end && (run->clean >= BREAK_RUN_MIN || (by_schema && run->session_count > 1)));
 	if (run->before || run->n < BREAK_RUN_MIN || !enough)
+		return false;
+	if (!by_schema && chance_of_run(s) > BREAK_ALPHA)
 		return false;
 	if (run->session_count >= RUN_SESSIONS || touches(judge, fingerprint))
 		return true;
@@ -136,9 +149,10 @@ static void add_code(struct break_judge *judge, uint32_t fingerprint, uint32_t s
 	judge->codes[judge->code_count++] = (struct broken_code){fingerprint, sqlstate, n};
 }
 
-static void end_errors(struct break_judge *judge, struct broken_run *run, uint32_t fingerprint, bool to_end)
+static void end_errors(struct break_judge *judge, struct statement *s, uint32_t fingerprint, bool to_end)
 {
-	if (is_broken(judge, run, fingerprint, to_end)) {
+	struct broken_run *run = &s->errors;
+	if (is_broken(judge, s, fingerprint, to_end)) {
 		for (int i = 0; i < RUN_CODES && run->codes[i].n; i++)
 			add_code(judge, fingerprint, run->codes[i].sqlstate, run->codes[i].n);
 	}
@@ -152,6 +166,8 @@ void break_judge_add_failure(struct break_judge *judge, const struct pair *pair,
 	if (!s)
 		return;
 	struct broken_run *run = &s->errors;
+	s->executions += JUDGE_LANES;
+	s->one_sided++;
 	extend(run, pair, tainted, after);
 	run->by_schema += cause == BREAK_BY_SCHEMA;
 	for (int i = 0; i < RUN_CODES; i++) {
@@ -163,11 +179,15 @@ void break_judge_add_failure(struct break_judge *judge, const struct pair *pair,
 	}
 }
 
-void break_judge_add_success(struct break_judge *judge, const struct pair *pair)
+void break_judge_add_success(struct break_judge *judge, const struct pair *pair, bool baseline_failed)
 {
 	struct statement *s = find(judge, pair);
-	if (s && s->errors.n && is_behind(&s->errors, pair))
-		end_errors(judge, &s->errors, pair->item->fingerprint, false);
+	if (!s)
+		return;
+	if (s->errors.n && is_behind(&s->errors, pair))
+		end_errors(judge, s, pair->item->fingerprint, false);
+	s->executions += JUDGE_LANES;
+	s->one_sided += baseline_failed;
 }
 
 void break_judge_add_rows(struct break_judge *judge, const struct pair *pair, uint64_t tainted, bool after)
@@ -221,7 +241,7 @@ static void judge_rows(struct break_judge *judge, const struct rows_run *rows, u
 		n = rows->lost_long;
 		first_ns = rows->lost_long_ns;
 	}
-	if (!found || rows->differed || chance_of_all(rows->before, n) > ROWS_ALPHA)
+	if (!found || rows->differed || chance_of_all(rows->before, n) > BREAK_ALPHA)
 		return;
 	MEM_GROW(judge->rows, judge->rows_count, judge->rows_capacity);
 	judge->rows[judge->rows_count++] =
@@ -246,7 +266,7 @@ void break_judge_finish(struct break_judge *judge)
 		struct statement *s = judge->statements[f];
 		if (!s)
 			continue;
-		end_errors(judge, &s->errors, f < judge->input.fingerprints ? f : ITEM_NO_TEXT, true);
+		end_errors(judge, s, f < judge->input.fingerprints ? f : ITEM_NO_TEXT, true);
 		if (f < judge->input.fingerprints)
 			judge_rows(judge, &s->rows, f);
 	}

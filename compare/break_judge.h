@@ -52,7 +52,8 @@ void break_judge_free(struct break_judge *judge);
  */
 void break_judge_add_failure(struct break_judge *judge, const struct pair *pair, uint32_t sqlstate,
 			     enum break_cause cause, uint64_t tainted, bool after);
-void break_judge_add_success(struct break_judge *judge, const struct pair *pair);
+/* baseline_failed: the baseline alone did, which shows how often the replay's own state fails the statement. */
+void break_judge_add_success(struct break_judge *judge, const struct pair *pair, bool baseline_failed);
 /* Both lanes' executions went well. */
 void break_judge_add_rows(struct break_judge *judge, const struct pair *pair, uint64_t tainted, bool after);
 void break_judge_finish(struct break_judge *judge);

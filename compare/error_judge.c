@@ -317,7 +317,7 @@ static void add_to_breaks(struct error_judge *judge, const struct pair *pair, co
 	if (!pair_was_sent(pair, JUDGE_MIGRATING))
 		return;
 	if (!code) {
-		break_judge_add_success(judge->breaks, pair);
+		break_judge_add_success(judge->breaks, pair, codes[JUDGE_BASELINE] && !pair->item->capture_sqlstate);
 		return;
 	}
 	if (!pair_was_sent(pair, JUDGE_BASELINE) || codes[JUDGE_BASELINE] || pair->item->capture_sqlstate)

@@ -144,7 +144,8 @@ void judgement_apply_rows_rules(struct judgement *j)
 }
 
 struct told {
-	unsigned long long failed;    /* because of the migration, or behind its lock */
+	unsigned long long failed;    /* because of the migration */
+	unsigned long long held;      /* others that its locks had held up */
 	unsigned long long by_chance; /* more than on the baseline, and no more than chance makes */
 	char codes[CODES_TOLD][SQLSTATE_TEXT_MAX];
 	size_t code_count; /* may be more than are kept */
@@ -173,36 +174,54 @@ static struct told count_failures(const struct judgement *j)
 					: 0;
 		if (e->kind == ERROR_CASCADE)
 			continue;
-		uint64_t because = e->result == ERROR_MIGRATION ? e->count : e->with_lock_evidence;
-		if (because)
+		bool counts = e->result == ERROR_MIGRATION;
+		if (counts || e->with_lock_evidence)
 			tell_code(&told, e->sqlstate);
-		told.failed += because;
-		if (e->result == ERROR_NOISE && more > because)
-			told.by_chance += more - because;
+		told.failed += counts ? e->count : 0;
+		told.held += counts ? 0 : e->with_lock_evidence;
+		if (e->result == ERROR_NOISE && more > e->with_lock_evidence)
+			told.by_chance += more - e->with_lock_evidence;
 	}
 	return told;
 }
 
+/* What only warns; the worst by its statement. */
 static void tell_rows(const struct judgement *j, struct strbuf *out)
 {
-	size_t statements = 0;
-	for (size_t i = 0; i < error_judge_broken_rows_count(j->errors); i++)
-		statements += error_judge_broken_rows(j->errors, i)->count > 0;
-	if (statements)
-		strbuf_addf(out, ", %zu statement%s %s other numbers of rows than on the baseline every time",
-			    statements, MANY_PLURAL(statements), statements == 1 ? "finds" : "find");
+	size_t statements = error_judge_broken_rows_count(j->errors);
+	uint64_t sessions = error_judge_rows(j->errors)->touched;
+	if (statements) {
+		char *sentence = rows_sentence(j, error_judge_broken_rows(j->errors, 0));
+		strbuf_addf(out, ", but %s", sentence);
+		if (statements > 1)
+			strbuf_addf(out, " (and %zu more such statement%s)", statements - 1,
+				    MANY_PLURAL(statements - 1));
+		free(sentence);
+	} else if (sessions && j->data.has_migration) {
+		strbuf_addf(out, ", %llu session%s got another number of rows", (unsigned long long)sessions,
+			    MANY_PLURAL(sessions));
+	}
+}
+
+static void tell_codes(const struct told *told, struct strbuf *out)
+{
+	for (size_t i = 0; i < told->code_count && i < CODES_TOLD; i++)
+		strbuf_addf(out, "%s%s", i ? ", " : " with ", told->codes[i]);
+	if (told->code_count > CODES_TOLD)
+		strbuf_add_str(out, " …");
 }
 
 void judgement_tell_failures(const struct judgement *j, struct strbuf *out)
 {
 	struct told told = count_failures(j);
-	if (told.failed) {
-		strbuf_addf(out, ", %llu execution%s failed because of it or behind its locks with ", told.failed,
-			    MANY_PLURAL(told.failed));
-		for (size_t i = 0; i < told.code_count && i < CODES_TOLD; i++)
-			strbuf_addf(out, "%s%s", i ? ", " : "", told.codes[i]);
-		strbuf_addf(out, "%s (no rule fails for %s)", told.code_count > CODES_TOLD ? " …" : "",
-			    told.failed == 1 ? "it" : "them");
+	unsigned long long all = told.failed + told.held;
+	if (all) {
+		strbuf_addf(out, ", %llu execution%s failed %s", all, MANY_PLURAL(all),
+			    told.held == 0     ? "because of it"
+			    : told.failed == 0 ? "behind its locks"
+					       : "because of it or behind its locks");
+		tell_codes(&told, out);
+		strbuf_add_str(out, ", of which no rule makes more than a warning");
 	} else {
 		strbuf_add_str(out, ", none failed because of it");
 	}
