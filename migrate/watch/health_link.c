@@ -105,7 +105,7 @@ int health_link_open(struct health_link *link, struct error *err)
 	if (rc == 0)
 		rc = learn_session(link, &all, err);
 	for (int i = 0; rc == 0 && i < HEALTH_GROUPS; i++)
-		prepare_group(link, &link->groups[i], i, all);
+		prepare_group(link, &link->groups[i], (enum health_group)i, all);
 	if (rc < 0)
 		health_link_release(link);
 	return rc;

@@ -250,6 +250,9 @@ static int load_directory(struct run_log *log, struct error *err)
 		if (log->pages[page] == UINT32_MAX)
 			return error_set(err, ERR_DATA, "%s: damaged: page %u is missing",
 					 chunk_reader_path(log->chunks), page);
+		const struct chunk_info *info = chunk_reader_info(log->chunks, log->pages[page]);
+		if (info->count < RUN_LOG_PAGE && page + 1 < log->page_count)
+			return damaged(log, info, err);
 	}
 	return 0;
 }
@@ -308,6 +311,10 @@ int run_log_read_page(struct run_log *log, uint32_t page, struct run_record *rec
 		return damaged(log, info, err);
 	memset(records, 0, info->count * sizeof(*records));
 	columns_unpack(columns, COLUMN_COUNT, log->data, records, sizeof(*records), info->count);
+	for (uint32_t i = 0; i < info->count; i++) {
+		if (records[i].outcome > RUN_SKIPPED || records[i].reason >= RUN_SKIP_REASON_COUNT)
+			return damaged(log, info, err);
+	}
 	*count = info->count;
 	return 0;
 }

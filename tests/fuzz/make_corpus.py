@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """make_corpus.py NAME FOLDER [BIN]: seeds for a fuzz target, cut from the logs that the unit tests read; replay files
-are made of them with the program in BIN, and taken apart into chunks."""
-import csv, glob, os, struct, subprocess, sys, zlib
+and run logs are made of them with the program in BIN, and taken apart into chunks. (Health logs, which need a server: BIN
+is a run directory.)"""
+import csv, glob, os, shutil, struct, subprocess, sys, zlib
 
 name, folder = sys.argv[1:3]
 here = os.path.dirname(os.path.abspath(__file__))
@@ -11,6 +12,25 @@ logs = sorted(glob.glob(here + "/../unit/data/capture/*.csv"))
 def put(number, data):
     with open("%s/seed-%04d" % (folder, number), "wb") as f:
         f.write(data)
+
+
+def put_chunks(number, path, kinds):
+    """The file as it is, and taken apart as tests/fuzz/support_chunks.h wants it."""
+    with open(path, "rb") as f:
+        data = f.read()
+    put(number, b"\0" + data)
+    chunks, at = b"\1", 16
+    while data[at:at + 4] == b"CHNK":
+        kind, (_, stored, count) = data[at + 4:at + 8], struct.unpack("<III", data[at + 8:at + 20])
+        raw = data[at + 32:at + 32 + stored]
+        at += 32 + stored
+        try:
+            raw = zlib.decompress(raw)
+        except zlib.error:
+            pass
+        if kind in kinds:
+            chunks += struct.pack("<BHB", kinds.index(kind), count, 0) + struct.pack("<I", len(raw))[:3] + raw
+    put(100 + number, chunks)
 
 
 if name == "fuzz_sql_lexer":
@@ -47,28 +67,22 @@ elif name == "fuzz_wire":
                                      message(b"d", b"x" * 70000), message(b"D", b"x" * 70000)]):
         for first in (0, 1, 4, 5, 254, 255):
             put(number * 10 + first % 10, bytes([first]) + stream)
-elif name == "fuzz_replay_file":
+elif name in ("fuzz_replay_file", "fuzz_run_log"):
     program = os.path.join(sys.argv[3], "rehearse") if len(sys.argv) > 3 else "rehearse"
-    kinds = [b"ITEM", b"SESS", b"TEXT", b"SRCS", b"SUMM"]
     for number, log in enumerate(logs if os.path.exists(program) else []):
-        made = folder + "/made.rpl"
-        subprocess.run([program, "create-replay", "--quiet", log, "-o", made], check=True, stdout=subprocess.DEVNULL)
-        with open(made, "rb") as f:
-            data = f.read()
+        made, run = folder + "/made.rpl", folder + "/run"
+        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run([program, "create-replay", "--quiet", log, "-o", made], **quiet)
+        if name == "fuzz_replay_file":
+            put_chunks(number, made, [b"ITEM", b"SESS", b"TEXT", b"SRCS", b"SUMM"])
+        else:
+            subprocess.run([program, "run-replay", made, "--baseline", "null:", "--speed", "max", "--quiet", "-o", run], **quiet)
+            put_chunks(number, run + "/baseline.log", [b"PAGE", b"SESS"])
+            shutil.rmtree(run)
         os.unlink(made)
-        put(number, b"\0" + data)
-        chunks, at = b"\1", 16
-        while data[at:at + 4] == b"CHNK":
-            kind, (_, stored, count) = data[at + 4:at + 8], struct.unpack("<III", data[at + 8:at + 20])
-            raw = data[at + 32:at + 32 + stored]
-            at += 32 + stored
-            try:
-                raw = zlib.decompress(raw)
-            except zlib.error:
-                pass
-            if kind in kinds:
-                chunks += struct.pack("<BHB", kinds.index(kind), count, 0) + struct.pack("<I", len(raw))[:3] + raw
-        put(100 + number, chunks)
+elif name == "fuzz_health_log":
+    for number, log in enumerate(sorted(glob.glob(sys.argv[3] + "/health.*")) if len(sys.argv) > 3 else []):
+        put_chunks(number, log, [b"SAMP", b"LOOK", b"EVNT", b"SERS", b"ACTV", b"GAPS", b"NOTE", b"SUMM"])
 else:
     ending = {"fuzz_jsonlog": "json", "fuzz_stderr": "log"}.get(name, "csv")
     logs = sorted(glob.glob(here + "/../unit/data/capture/*." + ending))
