@@ -64,6 +64,7 @@ static void start_judges(struct judgement *j)
 	j->clients = client_tally_new(&j->data);
 	j->timeline = timeline_new(&j->data);
 	j->health = health_judge_new(j->data.dir, &j->windows, &j->data.ledger, j->data.end_ns);
+	judgement_start_waits(j);
 	fidelity_init(&j->fidelity, sessions);
 }
 
@@ -82,6 +83,7 @@ static int walk(struct judgement *j, struct error *err)
 		latency_judge_add(j->latency, &pair, window, lock_caused_ns);
 		slow_judge_add(j->slow, &pair, window, lock_caused_ns);
 		client_tally_add(j->clients, &pair, blocked_ns);
+		query_waits_add(j->waits, &pair, window);
 		fidelity_add(&j->fidelity, &pair, window);
 		timeline_add(j->timeline, &pair);
 	}
@@ -93,6 +95,7 @@ static int walk(struct judgement *j, struct error *err)
 	latency_judge_finish(j->latency);
 	slow_judge_finish(j->slow);
 	client_tally_finish(j->clients);
+	query_waits_finish(j->waits);
 	fidelity_finish(&j->fidelity);
 	return 0;
 }
@@ -133,6 +136,7 @@ void judgement_release(struct judgement *j)
 	rollout_release(&j->no_rollout);
 	check_judge_release(&j->checks);
 	timeline_free(j->timeline);
+	query_waits_free(j->waits);
 	health_judge_free(j->health);
 	client_tally_free(j->clients);
 	if (j->fidelity.skew)

@@ -11,6 +11,7 @@
 #include "fidelity.h"
 #include "health_judge.h"
 #include "latency_judge.h"
+#include "query_waits.h"
 #include "production_estimate.h"
 #include "run_data.h"
 #include "slow_judge.h"
@@ -42,6 +43,7 @@ struct judgement {
 	struct fidelity fidelity;
 	struct timeline *timeline;
 	struct health_judge *health;
+	struct query_waits *waits;
 	struct check_judge checks;
 	struct thresholds defaults;
 	const struct thresholds *thresholds;
@@ -77,7 +79,8 @@ int64_t judgement_measuring_ns(const struct judgement *j);
 void judgement_add_untested_tables(const struct judgement *j, json_t *list);
 /* "`ALTER TABLE orders …`", "the migration" where there is no such statement. To be freed. */
 char *judgement_statement_head(const struct judgement *j, size_t statement);
-/* judgement_health.c: limits on the servers' health. */
+/* judgement_health.c: what the health samples say of each statement, and limits on the servers' health. */
+void judgement_start_waits(struct judgement *j);
 void judgement_apply_health_rules(struct judgement *j);
 /*
  * The next rule from *index on that has a limit (or, only_failing, one that fails a run) on what is not known of the

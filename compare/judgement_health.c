@@ -1,9 +1,18 @@
 /*
- * Limits on the servers' health (requirement I1): see health_judge.h. They are off until somebody sets one. A level
- * that the baseline reaches too, in the same time, is the traffic's doing, and passes.
+ * What the health samples say of each statement (requirement I3): see query_waits.h. Limits on the servers' health
+ * (I1): see health_judge.h. They are off until somebody sets one. A level that the baseline reaches too, in the same
+ * time, is the traffic's doing, and passes.
  */
 #include "judgement.h"
 #include "mem.h"
+
+void judgement_start_waits(struct judgement *j)
+{
+	struct query_waits_lane lanes[JUDGE_LANES];
+	for (int lane = 0; lane < JUDGE_LANES; lane++)
+		lanes[lane].log = health_judge_log(j->health, (enum judge_lane)lane, &lanes[lane].reason);
+	j->waits = query_waits_new(&j->data, lanes);
+}
 
 static bool is_set(const struct threshold *rule)
 {

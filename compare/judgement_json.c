@@ -329,6 +329,7 @@ static json_t *query_json(const struct judgement *j, const struct latency_query 
 	json_put(object, "extra_share", number(q->extra_share));
 	json_put(object, "margin", number(q->margin));
 	json_put(object, "blocked_share", number(all ? (double)q->blocked / (double)all : 0));
+	json_put(object, "waits", query_waits_of(j->waits, q->fingerprint));
 	json_put(object, "slow_query_s", slow ? number(slow->query_s) : json_null());
 	json_put(object, "smallest_effect", q->smallest_effect > 0 ? number(q->smallest_effect) : json_null());
 	json_put(object, "result", json_string(slow_hurts ? "hurts" : latency_result_name(q->result)));
@@ -502,6 +503,7 @@ json_t *judgement_to_json(const struct judgement *j)
 	json_put(object, "lanes", json_deep_copy(lanes));
 	json_put(object, "timeline", timeline_to_json(j->timeline));
 	json_put(object, "health", health_judge_to_json(j->health));
+	json_put(object, "query_waits", query_waits_to_json(j->waits));
 	json_put(object, "environment", environment_json(j));
 	return object;
 }
