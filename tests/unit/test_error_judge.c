@@ -1,4 +1,6 @@
 /* The three-way error table, and the thresholds' syntax: small runs, each error placed by hand. */
+#include "error_judge.h"
+#include "sqlstate.h"
 #include "support_run.h"
 #include "thresholds.h"
 #include "touched.h"
@@ -375,6 +377,44 @@ static void test_clear_names_failures(void **state)
 	support_run_free(run);
 }
 
+/* Rows of a table that the migration left alone only warn, and are named all the same; so is what a lock held up. */
+static void test_clear_names_what_warns(void **state)
+{
+	(void)state;
+	struct support_run *run = make_rows("SELECT * FROM notes WHERE id = 1", 1, 0, 20, -1);
+	int64_t sent = 5004 * SUPPORT_MS;
+	struct support_outcome late = fails("23505");
+	late.service_ns = 6 * SUPPORT_MS;
+	support_run_add(run, sent, 1, "SELECT total_of(7)", NULL, fine, late);
+	support_run_wait(run, SUPPORT_MIGRATING_PID(1), "public.orders", "AccessShareLock", sent, 5009 * SUPPORT_MS,
+			 SUPPORT_MIGRATION_PID);
+	struct verdict *verdict = judge(run);
+	assert_int_equal(verdict->outcome, VERDICT_CLEAR);
+	assert_non_null(strstr(verdict->reason, "1 execution failed behind its locks with 23505"));
+	assert_non_null(strstr(verdict->reason, "`select * from notes where id = ?` returns no rows any more"));
+	verdict_free(verdict);
+	support_run_free(run);
+}
+
+static void test_kinds(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *code;
+		enum error_kind kind;
+	} cases[] = {{"428C9", ERROR_SCHEMA},	      {"42601", ERROR_SCHEMA},	       {"42P05", ERROR_OTHER},
+		     {"3F000", ERROR_SCHEMA},	      {"22012", ERROR_CONSTRAINT},     {"23000", ERROR_CONSTRAINT},
+		     {"P0001", ERROR_REFUSED},	      {"55000", ERROR_REFUSED},	       {"0A000", ERROR_REFUSED},
+		     {"44000", ERROR_REFUSED},	      {"55P03", ERROR_LOCK_VICTIM},    {"40001", ERROR_CONCURRENCY},
+		     {"57P01", ERROR_INFRASTRUCTURE}, {"XX000", ERROR_INFRASTRUCTURE}, {"25P02", ERROR_CASCADE},
+		     {"26000", ERROR_OTHER},	      {"28000", ERROR_OTHER}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(error_kind_of(sqlstate_pack(cases[i].code), 0), cases[i].kind);
+	assert_int_equal(error_kind_of(sqlstate_pack("0A000"), RUN_REPLAN), ERROR_REPLAN);
+	assert_string_equal(error_kind_name(ERROR_REFUSED), "refused");
+	assert_string_equal(error_kind_name(ERROR_OTHER), "other");
+}
+
 static void test_touched_names(void **state)
 {
 	(void)state;
@@ -460,6 +500,8 @@ int main(void)
 		cmocka_unit_test(test_rows_that_are_gone),
 		cmocka_unit_test(test_failures_behind_the_lock),
 		cmocka_unit_test(test_clear_names_failures),
+		cmocka_unit_test(test_clear_names_what_warns),
+		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_touched_names),
 		cmocka_unit_test(test_thresholds),
 	};
