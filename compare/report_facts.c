@@ -197,7 +197,7 @@ double report_migration_s(const json_t *document)
 	const json_t *run = json_object_get(document, "migration_run");
 	if (!json_is_number(json_object_get(run, "start_s")) || !json_is_number(json_object_get(run, "end_s")))
 		return -1;
-	return html_number_of(run, "end_s") - html_number_of(run, "start_s");
+	return html_number_of(run, "end_s") - html_number_of(run, "start_s") - html_number_of(run, "measuring_s");
 }
 
 const char *report_replay_name(const json_t *document)

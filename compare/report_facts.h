@@ -38,7 +38,7 @@ double report_statement_end_s(const json_t *statement);
 double report_statement_weight(const json_t *statement);
 /* It locked strongly, failed, wrote a relation anew, or took a tenth of a second. */
 bool report_statement_matters(const json_t *statement);
-/* Seconds from the migration's start to its end; negative without a migration. */
+/* Seconds from the migration's start to its end, without measuring; negative without a migration. */
 double report_migration_s(const json_t *document);
 /* The replay file's name without its folder, "" when it is not known. */
 const char *report_replay_name(const json_t *document);
