@@ -18,7 +18,7 @@ struct block_series {
 	unsigned group; /* series of one group share their blocks, and so the flips */
 };
 
-#define BLOCK_TEST_GROUPS 4
+#define BLOCK_TEST_GROUPS 8
 
 /*
  * One-sided p values by flipping the sign of whole blocks, the same flips for all series of a group, against the

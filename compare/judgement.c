@@ -76,12 +76,13 @@ static int walk(struct judgement *j, struct error *err)
 	pairing_open(&j->data, &pairing);
 	while ((rc = pairing_next(pairing, &pair, err)) > 0) {
 		int64_t blocked_ns;
+		int64_t waited_ns;
 		int64_t lock_caused_ns;
 		enum window_kind window = windows_find(&j->windows, &pair);
-		stall_judge_add(j->stalls, &pair, &blocked_ns, &lock_caused_ns);
+		stall_judge_add(j->stalls, &pair, &blocked_ns, &waited_ns, &lock_caused_ns);
 		error_judge_add(j->errors, &pair, blocked_ns);
-		latency_judge_add(j->latency, &pair, window, lock_caused_ns);
-		slow_judge_add(j->slow, &pair, window, lock_caused_ns);
+		latency_judge_add(j->latency, &pair, window, waited_ns, lock_caused_ns);
+		slow_judge_add(j->slow, &pair, window, waited_ns, lock_caused_ns);
 		client_tally_add(j->clients, &pair, blocked_ns);
 		query_waits_add(j->waits, &pair, window);
 		fidelity_add(&j->fidelity, &pair, window);
@@ -188,6 +189,8 @@ char *judgement_duration(double s)
 {
 	if (s >= 100)
 		return mem_printf("%.0f s", s);
+	if (s > 0 && s < 0.001)
+		return mem_strdup("less than 1 ms");
 	return s >= 1 ? mem_printf("%.2f s", s) : mem_printf("%.0f ms", s * 1e3);
 }
 

@@ -11,8 +11,8 @@
 #include "fidelity.h"
 #include "health_judge.h"
 #include "latency_judge.h"
-#include "query_waits.h"
 #include "production_estimate.h"
+#include "query_waits.h"
 #include "run_data.h"
 #include "slow_judge.h"
 #include "stall_judge.h"
@@ -101,6 +101,12 @@ void judgement_add_best_cases(const struct judgement *j, json_t *statements);
 /* judgement_blackouts.c: the planned roll-out against the calendar; null without both. A new reference. */
 void judgement_apply_blackout_rule(struct judgement *j);
 json_t *judgement_blackouts_json(const struct judgement *j);
+/* judgement_latency.c: what became slower. The sentences are to be freed; the gross one is NULL where there is none. */
+char *judgement_latency_sentence(const struct judgement *j, const struct latency_query *q);
+char *judgement_gross_sentence(const struct judgement *j);
+/* "latency_total" of the document, a new reference; and what each query says of its service time. */
+json_t *judgement_latency_total_json(const struct judgement *j);
+void judgement_add_service(const struct judgement *j, const struct latency_query *q, json_t *object);
 /* The rules, then outcome and reason. */
 void judgement_apply_rules(struct judgement *j);
 void judgement_decide(struct judgement *j);

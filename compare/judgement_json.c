@@ -311,7 +311,6 @@ static const struct slow_query *find_slow(const struct judgement *j, uint32_t fi
 static json_t *query_json(const struct judgement *j, const struct latency_query *q)
 {
 	json_t *object = json_object();
-	uint64_t all = q->n + q->blocked;
 	const struct slow_query *slow = q->window == WINDOW_DURING ? find_slow(j, q->fingerprint) : NULL;
 	bool slow_hurts = slow && slow->significant && slow_judge_query_seconds(j->slow) > 0;
 	json_put(object, "fingerprint", hash_json(j, q->fingerprint));
@@ -328,7 +327,8 @@ static json_t *query_json(const struct judgement *j, const struct latency_query 
 	json_put(object, "delta_p95_ms", number(q->migrating_p95_ms - q->baseline_p95_ms));
 	json_put(object, "extra_share", number(q->extra_share));
 	json_put(object, "margin", number(q->margin));
-	json_put(object, "blocked_share", number(all ? (double)q->blocked / (double)all : 0));
+	json_put(object, "blocked_share", number(q->all ? (double)q->blocked / (double)q->all : 0));
+	judgement_add_service(j, q, object);
 	json_put(object, "waits", query_waits_of(j->waits, q->fingerprint));
 	json_put(object, "slow_query_s", slow ? number(slow->query_s) : json_null());
 	json_put(object, "smallest_effect", q->smallest_effect > 0 ? number(q->smallest_effect) : json_null());
@@ -489,6 +489,7 @@ json_t *judgement_to_json(const struct judgement *j)
 	json_put(object, "stalls_total", json_integer((json_int_t)stall_judge_count(j->stalls)));
 	json_put(object, "exposures", exposures_json(j));
 	json_put(object, "queries", queries_json(j));
+	json_put(object, "latency_total", judgement_latency_total_json(j));
 	json_put(object, "queries_total", json_integer((json_int_t)latency_judge_count(j->latency)));
 	json_put(object, "errors", errors_json(j));
 	json_put(object, "errors_total", json_integer((json_int_t)error_judge_count(j->errors)));

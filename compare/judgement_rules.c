@@ -56,13 +56,7 @@ static void apply_latency_rule(struct judgement *j)
 			r->result = THRESHOLD_WARN;
 		if (r->result == THRESHOLD_PASS)
 			continue;
-		char *head = judgement_sql_head(text);
-		char *noise = health_judge_noise(j->health, &j->windows.of[q->window]);
-		r->sentence = mem_printf("`%s` takes %.2f times as long (%.2f to %.2f) %s the migration%s%s%s", head,
-					 q->ratio, q->ci_low, q->ci_high, window_kind_name(q->window),
-					 noise ? " (meanwhile " : "", noise ? noise : "", noise ? ")" : "");
-		free(noise);
-		free(head);
+		r->sentence = judgement_latency_sentence(j, q);
 	}
 	if (!any)
 		(void)judgement_add_rule(j, "latency.ratio", "", 0);
@@ -256,6 +250,7 @@ void judgement_decide(struct judgement *j)
 		failing |= j->rules[i].result == THRESHOLD_FAIL;
 	for (size_t i = 0; i < latency_judge_count(j->latency); i++)
 		undecided |= latency_judge_query(j->latency, i)->result == LATENCY_CANNOT_TELL;
+	char *gross = judgement_gross_sentence(j);
 	j->invalid = find_invalid(j);
 	j->blind = j->data.has_migration ? stall_judge_blindness(j->stalls) : NULL;
 	if (j->data.has_migration && j->data.ledger.outcome == LEDGER_NONE)
@@ -289,6 +284,9 @@ void judgement_decide(struct judgement *j)
 	} else if (*j->fidelity.late) {
 		j->outcome = VERDICT_CANNOT_TELL;
 		j->reason = capitalized(j->fidelity.late);
+	} else if (gross) {
+		j->outcome = VERDICT_CANNOT_TELL;
+		j->reason = capitalized(gross);
 	} else if (j->strict && undecided) {
 		j->outcome = VERDICT_CANNOT_TELL;
 		j->reason = mem_strdup("Some statements ran too seldom, or too unevenly, to be told apart from noise.");
@@ -296,4 +294,5 @@ void judgement_decide(struct judgement *j)
 		j->outcome = VERDICT_CLEAR;
 		j->reason = clear_reason(j);
 	}
+	free(gross);
 }

@@ -338,12 +338,17 @@ static void add_query(const json_t *query, struct strbuf *out)
 	strbuf_add_str(out, "| ");
 	add_sql(out, html_text_of(query, "sql"));
 	strbuf_add_char(out, ' ');
-	cell(out, html_text_of(query, "window"));
+	const char *when = html_text_of(query, "when");
+	cell(out, *when ? when : html_text_of(query, "window"));
 	if (json_is_number(json_object_get(query, "ratio")))
 		strbuf_addf(out, "| × %.2f | %.2f to %.2f ", html_number_of(query, "ratio"),
 			    html_number_of(query, "ci_low"), html_number_of(query, "ci_high"));
 	else
 		strbuf_add_str(out, "| – | – ");
+	if (json_is_number(json_object_get(query, "service_ratio")))
+		strbuf_addf(out, "| × %.2f ", html_number_of(query, "service_ratio"));
+	else
+		strbuf_add_str(out, "| – ");
 	cell_ms(out, html_number_of(query, "baseline_p95_ms"));
 	cell_ms(out, html_number_of(query, "migrating_p95_ms"));
 	cell(out, html_text_of(query, "result"));
@@ -414,8 +419,8 @@ static const struct subject subjects[] = {
 	 "|\n",
 	 is_migrations, add_error, NULL, OPEN_ROWS},
 	{"Slower queries", "queries",
-	 "| statement | window | ratio | 95 % interval | p95 baseline | p95 migrating | result |\n"
-	 "| --- | --- | ---: | ---: | ---: | ---: | --- |\n",
+	 "| statement | window | ratio | 95 % interval | service | p95 baseline | p95 migrating | result |\n"
+	 "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |\n",
 	 report_query_is_found, add_query, NULL, 3},
 	{"Who is hurt", "who",
 	 "| application | user | statements | blocked | waited | failed on the migrating lane alone |\n"

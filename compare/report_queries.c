@@ -6,7 +6,7 @@
 #include "report_parts.h"
 #include "report_svg.h"
 
-static const char heads[] = "statement|window|#n|#ratio|#95 % interval|0.5 to 20, logarithmic|#p95 baseline|"
+static const char heads[] = "statement|window|#n|#ratio|#95 % interval|0.5 to 20, logarithmic|#service|#p95 baseline|"
 			    "#p95 migrating|#blocked|#would have seen|result";
 
 static bool is_undecided(const json_t *query)
@@ -39,9 +39,14 @@ static void add_ratio(const json_t *q, struct strbuf *out)
 static void query_row(const json_t *q, struct strbuf *out)
 {
 	report_cell_sql(out, html_text_of(q, "sql"));
-	report_cell_text(out, html_text_of(q, "window"));
+	const char *when = html_text_of(q, "when");
+	report_cell_text(out, *when ? when : html_text_of(q, "window"));
 	report_cell_number(out, html_number_of(q, "n"));
 	add_ratio(q, out);
+	if (json_is_number(json_object_get(q, "service_ratio")))
+		strbuf_addf(out, "<td class=\"n\">× %.2f</td>", html_number_of(q, "service_ratio"));
+	else
+		strbuf_add_str(out, "<td class=\"n\">–</td>");
 	report_cell_ms(out, html_number_of(q, "baseline_p95_ms"));
 	report_cell_ms(out, html_number_of(q, "migrating_p95_ms"));
 	strbuf_addf(out, "<td class=\"n\">%.0f %%</td>", 100 * html_number_of(q, "blocked_share"));
@@ -74,9 +79,12 @@ void report_add_queries(const json_t *document, struct strbuf *out)
 		(void)report_table_add(out, "queries-clear", heads, list, 0, is_clear, query_row);
 		strbuf_add_str(out, "</details>");
 	}
-	strbuf_add_str(out,
-		       "<p class=\"soft\">Blocked executions are not in the ratio: they are under Stalls. \"Would have "
-		       "seen\" is the smallest slowdown that this run could have shown.</p>");
+	strbuf_add_str(
+		out,
+		"<p class=\"soft\">Blocked executions are not in the ratio: they are under Stalls. Ratio and p95 are "
+		"of what users felt, queue and service, or of service alone where only that could be judged; a "
+		"statement that only <i>queued</i> behind a slower one of its session is no finding. \"Would have "
+		"seen\" is the smallest slowdown that this run could have shown.</p>");
 }
 
 void report_add_undecided(const json_t *document, struct strbuf *out)

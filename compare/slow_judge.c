@@ -13,6 +13,8 @@
 #define SPAN_BINS   24
 #define BINS_BEFORE 4096 /* as far back as the noise floor looks */
 #define BINS_BEHIND 4096
+/* How well the length of a lock wait is known: two sampling intervals, and some. */
+#define WAIT_ERROR_NS (50 * NS_PER_MS)
 
 struct slow_bin {
 	float excess_s;
@@ -36,7 +38,9 @@ struct slow_judge {
 	size_t during; /* … and of its recovery */
 	size_t bins;
 	uint32_t fingerprints;
-	int32_t *series_of; /* by fingerprint: -2 not asked, -1 not touched, else row of series */
+	int32_t *series_of;	     /* by fingerprint: -2 not asked, -1 not touched, else row of series */
+	struct slow_series together; /* of all statements, touched or not; from the migration's start on */
+	double (*together_ns)[JUDGE_LANES];
 	struct slow_series *series;
 	size_t count;
 	size_t capacity;
@@ -78,6 +82,8 @@ struct slow_judge *slow_judge_new(const struct windows *windows, uint32_t finger
 	judge->series_of = mem_zalloc(fingerprints, sizeof(*judge->series_of));
 	for (uint32_t f = 0; f < fingerprints; f++)
 		judge->series_of[f] = -2;
+	judge->together.bins = mem_zalloc(judge->bins ? judge->bins : 1, sizeof(struct slow_bin));
+	judge->together_ns = mem_zalloc(judge->bins ? judge->bins : 1, sizeof(*judge->together_ns));
 	return judge;
 }
 
@@ -88,6 +94,8 @@ void slow_judge_free(struct slow_judge *judge)
 	for (size_t i = 0; i < judge->count; i++)
 		free(judge->series[i].bins);
 	free(judge->series);
+	free(judge->together.bins);
+	free(judge->together_ns);
 	free(judge->series_of);
 	free(judge->queries);
 	free(judge);
@@ -108,34 +116,82 @@ static struct slow_series *get_series(struct slow_judge *judge, uint32_t fingerp
 	return *row < 0 ? NULL : &judge->series[*row];
 }
 
-void slow_judge_add(struct slow_judge *judge, const struct pair *pair, enum window_kind window, int64_t lock_caused_ns)
+/* The bin of a time, which must not lie before the first. */
+static struct slow_bin *find_bin(const struct slow_judge *judge, const struct slow_series *series, int64_t time_ns)
+{
+	int64_t offset = time_ns - judge->windows.migration_start_ns;
+	/* Division that rounds down on both sides of zero. */
+	int64_t at = offset >= 0 ? offset / judge->bin_ns : -((-offset + judge->bin_ns - 1) / judge->bin_ns);
+	at += (int64_t)judge->zero;
+	if (at < 0)
+		return NULL;
+	return &series->bins[(size_t)at < judge->bins ? (size_t)at : judge->bins - 1];
+}
+
+/*
+ * The service times, less what a lock held up of the migrating one. That is known to WAIT_ERROR_NS only: by so much the
+ * difference is made smaller, in either direction.
+ */
+static int64_t net_service_ns(const struct pair *pair, int64_t waited_ns)
+{
+	int64_t base = pair->lane[JUDGE_BASELINE]->service_ns;
+	int64_t mig = pair->lane[JUDGE_MIGRATING]->service_ns - waited_ns;
+	if (waited_ns > 0) {
+		int64_t more = mig - base;
+		int64_t sure = more > 0 ? more - WAIT_ERROR_NS : more + WAIT_ERROR_NS;
+		mig = (more > 0) == (sure > 0) ? base + sure : base;
+	}
+	return mig < 0 ? 0 : mig;
+}
+
+static double log_ratio(double migrating_ns, double base_ns)
+{
+	return log((migrating_ns + LATENCY_OFFSET_NS) / (base_ns + LATENCY_OFFSET_NS));
+}
+
+/* By the time of sending; series is NULL for a statement that the migration did not touch. */
+static void add_evidence(struct slow_judge *judge, const struct slow_series *series, const struct pair *pair,
+			 int64_t waited_ns)
+{
+	int64_t sent = pair_sent_ns(pair, JUDGE_MIGRATING);
+	if (sent < judge->windows.migration_start_ns)
+		sent = judge->windows.migration_start_ns;
+	int64_t base = pair->lane[JUDGE_BASELINE]->service_ns;
+	int64_t mig = net_service_ns(pair, waited_ns);
+	struct slow_bin *all = find_bin(judge, &judge->together, sent);
+	all->n++;
+	judge->together_ns[all - judge->together.bins][JUDGE_BASELINE] += (double)base;
+	judge->together_ns[all - judge->together.bins][JUDGE_MIGRATING] += (double)mig;
+	if (!series)
+		return;
+	struct slow_bin *bin = find_bin(judge, series, sent);
+	bin->n++;
+	bin->sum_log_ratio += log_ratio((double)mig, (double)base);
+}
+
+void slow_judge_add(struct slow_judge *judge, const struct pair *pair, enum window_kind window, int64_t waited_ns,
+		    int64_t lock_caused_ns)
 {
 	if (!judge->windows.migration || (window != WINDOW_BEFORE && window != WINDOW_DURING) ||
 	    !pair_has_latency(pair) || pair->item->fingerprint >= judge->fingerprints || judge->bins == 0)
 		return;
 	struct slow_series *series = get_series(judge, pair->item->fingerprint);
+	if (window == WINDOW_DURING)
+		add_evidence(judge, series, pair, waited_ns);
 	if (!series)
 		return;
-	int64_t offset = pair->item->due_ns - judge->windows.migration_start_ns;
-	if (window == WINDOW_DURING && offset < 0)
-		offset = 0;
-	/* Division that rounds down on both sides of zero. */
-	int64_t at = offset >= 0 ? offset / judge->bin_ns : -((-offset + judge->bin_ns - 1) / judge->bin_ns);
-	at += (int64_t)judge->zero;
-	if (at < 0)
+	int64_t due = pair->item->due_ns;
+	if (window == WINDOW_DURING && due < judge->windows.migration_start_ns)
+		due = judge->windows.migration_start_ns;
+	struct slow_bin *bin = find_bin(judge, series, due);
+	if (!bin)
 		return;
-	struct slow_bin *bin = &series->bins[(size_t)at < judge->bins ? (size_t)at : judge->bins - 1];
 	int64_t base = run_record_latency_ns(pair->lane[JUDGE_BASELINE]);
 	int64_t mig = run_record_latency_ns(pair->lane[JUDGE_MIGRATING]) - lock_caused_ns;
 	if (mig < 0)
 		mig = 0;
 	if (mig > base)
 		bin->excess_s += (float)ns_to_s(mig - base);
-	/* What a lock held up says nothing of how fast it would have been. */
-	if (lock_caused_ns > 0)
-		return;
-	bin->n++;
-	bin->sum_log_ratio += log(((double)mig + LATENCY_OFFSET_NS) / ((double)base + LATENCY_OFFSET_NS));
 }
 
 static void fill_query(const struct slow_judge *judge, const struct slow_series *series, double *dense,
@@ -206,11 +262,31 @@ static int compare_queries(const void *a, const void *b)
 	return (x->query_s < y->query_s) - (x->query_s > y->query_s);
 }
 
+/*
+ * All statements of a bin as one: the ratio of their times, not the mean of their ratios, or the many that are not slow
+ * would hide the few that are. It changes its sign when the lanes are swapped, which is all that the test asks.
+ */
+static void weigh_together(struct slow_judge *judge)
+{
+	for (size_t b = 0; b < judge->bins; b++) {
+		struct slow_bin *bin = &judge->together.bins[b];
+		const double *ns = judge->together_ns[b];
+		bin->sum_log_ratio = bin->n * log_ratio(ns[JUDGE_MIGRATING], ns[JUDGE_BASELINE]);
+	}
+}
+
+/* Beyond chance, and at least twice as slow. */
+static bool is_proven(const struct slow_query *q)
+{
+	return q->blocks >= BLOCK_TEST_MIN && q->p <= LATENCY_ALPHA && q->ci_low > SLOW_RATIO_MIN;
+}
+
 void slow_judge_finish(struct slow_judge *judge)
 {
-	struct block_series *tests = mem_zalloc(judge->count, sizeof(*tests));
-	double *p = mem_zalloc(judge->count, sizeof(*p));
-	double *dense = mem_zalloc(judge->count * judge->span, sizeof(*dense));
+	struct slow_query together;
+	struct block_series *tests = mem_zalloc(judge->count + 1, sizeof(*tests));
+	double *p = mem_zalloc(judge->count + 1, sizeof(*p));
+	double *dense = mem_zalloc((judge->count + 1) * judge->span, sizeof(*dense));
 	judge->queries = mem_zalloc(judge->count, sizeof(*judge->queries));
 	judge->noise_floor_s = -1;
 	for (size_t i = 0; i < judge->count; i++) {
@@ -218,13 +294,18 @@ void slow_judge_finish(struct slow_judge *judge)
 		bool testable = judge->queries[i].blocks >= BLOCK_TEST_MIN;
 		tests[i] = (struct block_series){dense + i * judge->span, testable ? judge->span : 0, 0};
 	}
+	double *last = dense + judge->count * judge->span;
+	weigh_together(judge);
+	fill_query(judge, &judge->together, last, &together);
+	tests[judge->count] = (struct block_series){last, together.blocks >= BLOCK_TEST_MIN ? judge->span : 0, 0};
 	if (judge->count)
-		block_test_sign_flips(tests, judge->count, SEED, p);
+		block_test_sign_flips(tests, judge->count + 1, SEED, p);
+	together.p = p[judge->count];
 	double total = 0;
 	for (size_t i = 0; i < judge->count; i++) {
 		struct slow_query *q = &judge->queries[i];
 		q->p = p[i];
-		q->significant = q->blocks >= BLOCK_TEST_MIN && q->p <= LATENCY_ALPHA && q->ci_low > SLOW_RATIO_MIN;
+		q->significant = is_proven(q) || (judge->count && is_proven(&together) && q->ratio > SLOW_RATIO_MIN);
 		if (q->significant)
 			total += q->query_s;
 	}

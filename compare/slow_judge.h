@@ -6,7 +6,9 @@
  *
  *  - it names a relation that the migration locked, so that a checkpoint or a neighbour cannot fail a harmless one,
  *  - it is beyond chance: sign flips over short blocks (1/24 of the migration's span, at least 100 ms), p <= 0.0005,
- * and the ratio's lower bound is above 2,
+ * and the ratio's lower bound is above 2; either its own, or that of all statements together (a statement that takes a
+ * second runs too seldom in two of them, and the next ones of its session that use the lost index may hide the table
+ * behind a view or a function) where its own ratio is above 2,
  *  - and the sum is at least three times the largest that a window of the same length had before the migration.
  */
 #ifndef SLOW_JUDGE_H
@@ -17,6 +19,7 @@
 #define SLOW_RATIO_MIN	 2.0
 #define SLOW_NOISE_TIMES 3.0
 
+/* The evidence is service time, by the time of sending: a queue hands slowness on to statements that are not slow. */
 struct slow_query {
 	uint32_t fingerprint;
 	double query_s; /* excess in the migration's window */
@@ -34,7 +37,8 @@ struct slow_judge;
 struct slow_judge *slow_judge_new(const struct windows *windows, uint32_t fingerprints,
 				  bool (*touches)(void *context, uint32_t fingerprint), void *context);
 void slow_judge_free(struct slow_judge *judge);
-void slow_judge_add(struct slow_judge *judge, const struct pair *pair, enum window_kind window, int64_t lock_caused_ns);
+void slow_judge_add(struct slow_judge *judge, const struct pair *pair, enum window_kind window, int64_t waited_ns,
+		    int64_t lock_caused_ns);
 void slow_judge_finish(struct slow_judge *judge);
 
 /* Of the significant fingerprints; 0 when their sum does not stand out of the noise floor. */

@@ -450,22 +450,23 @@ static int64_t hit(struct stall_judge *judge, struct claimed_wait *w, const stru
 	return to - from;
 }
 
-void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t *blocked_ns, int64_t *lock_caused_ns)
+void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t *blocked_ns, int64_t *waited_ns,
+		     int64_t *lock_caused_ns)
 {
 	judge->executions++;
 	*blocked_ns = 0;
+	*waited_ns = 0;
 	*lock_caused_ns = 0;
 	uint32_t session = pair->item->session;
 	if (!pair_was_sent(pair, JUDGE_MIGRATING) || session >= judge->input.item_sessions)
 		return;
 	int64_t sent = pair_sent_ns(pair, JUDGE_MIGRATING);
 	int64_t done = pair_done_ns(pair, JUDGE_MIGRATING);
-	int64_t waited_ns = 0; /* with measuring: it is in the latencies all the same */
 	if (judge->is_root[session])
 		note_root(judge, pair, sent, done);
 	for (uint32_t i = judge->first_wait[session]; i < judge->first_wait[session + 1]; i++) {
 		if (judge->waits[i].start_ns <= done)
-			waited_ns += hit(judge, &judge->waits[i], pair, sent, done, blocked_ns);
+			*waited_ns += hit(judge, &judge->waits[i], pair, sent, done, blocked_ns);
 	}
 	/* What the baseline queued too is no lock's doing; without a floor a debt would live on in the clock's grain.
 	 */
@@ -475,7 +476,7 @@ void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t
 	int64_t inherited = queue < judge->debt_ns[session] ? queue : judge->debt_ns[session];
 	if (inherited < DEBT_MIN_NS)
 		inherited = 0;
-	*lock_caused_ns = inherited + waited_ns;
+	*lock_caused_ns = inherited + *waited_ns;
 	judge->debt_ns[session] = *lock_caused_ns;
 }
 

@@ -88,11 +88,13 @@ void stall_judge_free(struct stall_judge *judge);
 
 /*
  * The next pair, in order of ordinal. *blocked_ns gets how long the migration's locks held up this execution itself
- * (without the time in which only our measuring held them), *lock_caused_ns that, with measuring, and what its
- * session's queue, beyond the baseline's, owes to earlier such waits: min(q_M - q_B, debt before) + blocked. Less than
- * a millisecond of debt is none.
+ * (without the time in which only our measuring held them), *waited_ns that with measuring, *lock_caused_ns that and
+ * what its session's queue, beyond the baseline's, owes to earlier such waits: min(q_M - q_B, debt before) + waited.
+ * Less than a millisecond of debt is none. A debt shrinks as the session catches up and never grows without a wait:
+ * what a session falls behind for other reasons comes on top of it.
  */
-void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t *blocked_ns, int64_t *lock_caused_ns);
+void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t *blocked_ns, int64_t *waited_ns,
+		     int64_t *lock_caused_ns);
 void stall_judge_finish(struct stall_judge *judge);
 
 /* By start. Complete after finish. */

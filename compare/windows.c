@@ -29,10 +29,10 @@ const char *window_kind_name(enum window_kind kind)
 	return names[kind];
 }
 
-/* 1 s to 10 s, about thirty to a window; a window of many hours gets longer blocks, to bound memory. */
-static void set_blocks(struct window *w)
+/* 1 s to 10 s, about thirty to a span; one of many hours gets longer blocks, to bound memory. */
+static void cut_blocks(int64_t len, int64_t *block_ns, uint32_t *blocks)
 {
-	int64_t len = w->end_ns > w->start_ns ? w->end_ns - w->start_ns : 0;
+	len = len > 0 ? len : 0;
 	int64_t block = len / 30;
 	if (block < NS_PER_S)
 		block = NS_PER_S;
@@ -40,10 +40,10 @@ static void set_blocks(struct window *w)
 		block = 10 * NS_PER_S;
 	if (len / block >= WINDOW_BLOCKS_MAX)
 		block = len / WINDOW_BLOCKS_MAX + 1;
-	w->block_ns = block;
-	w->blocks = (uint32_t)((len + block / 2) / block);
-	if (w->blocks == 0)
-		w->blocks = 1;
+	*block_ns = block;
+	*blocks = (uint32_t)((len + block / 2) / block);
+	if (*blocks == 0)
+		*blocks = 1;
 }
 
 void windows_set(struct windows *windows, bool migration, int64_t start_ns, int64_t end_ns, int64_t recovery_end_ns,
@@ -55,12 +55,38 @@ void windows_set(struct windows *windows, bool migration, int64_t start_ns, int6
 	windows->migration_end_ns = end_ns;
 	int64_t warm = start_ns / 10 < 2 * NS_PER_S ? start_ns / 10 : 2 * NS_PER_S;
 	int64_t recovered = recovery_end_ns > end_ns ? recovery_end_ns : end_ns;
-	windows->of[WINDOW_WARMUP] = (struct window){0, warm, 0, 0};
-	windows->of[WINDOW_BEFORE] = (struct window){warm, start_ns, 0, 0};
-	windows->of[WINDOW_DURING] = (struct window){start_ns, recovered, 0, 0};
-	windows->of[WINDOW_AFTER] = (struct window){recovered, run_end_ns > recovered ? run_end_ns : recovered, 0, 0};
-	for (int kind = 0; kind < WINDOW_COUNT; kind++)
-		set_blocks(&windows->of[kind]);
+	windows->of[WINDOW_WARMUP] = (struct window){.end_ns = warm};
+	windows->of[WINDOW_BEFORE] = (struct window){.start_ns = warm, .end_ns = start_ns};
+	windows->of[WINDOW_DURING] = (struct window){.start_ns = start_ns, .end_ns = recovered};
+	windows->of[WINDOW_AFTER] =
+		(struct window){.start_ns = recovered, .end_ns = run_end_ns > recovered ? run_end_ns : recovered};
+	for (int kind = 0; kind < WINDOW_COUNT; kind++) {
+		struct window *w = &windows->of[kind];
+		cut_blocks(w->end_ns - w->start_ns, &w->sent_block_ns, &w->sent_blocks);
+		w->block_ns = w->sent_block_ns;
+		w->blocks = w->sent_blocks;
+	}
+}
+
+void windows_end_traffic(struct windows *windows, int64_t last_due_ns)
+{
+	windows->last_due_ns = last_due_ns;
+	for (int kind = 0; kind < WINDOW_COUNT; kind++) {
+		struct window *w = &windows->of[kind];
+		if (w->start_ns <= last_due_ns && last_due_ns < w->end_ns)
+			cut_blocks(last_due_ns + 1 - w->start_ns, &w->block_ns, &w->blocks);
+	}
+}
+
+const char *windows_phrase(const struct windows *windows, enum window_kind kind)
+{
+	static const char *const phrases[WINDOW_COUNT] = {"in the warm-up", "before the migration",
+							  "during the migration", "after the migration"};
+	int64_t recovery = windows->of[WINDOW_DURING].end_ns - windows->migration_end_ns;
+	int64_t length = windows->migration_end_ns - windows->migration_start_ns;
+	if (kind == WINDOW_DURING && recovery > length && recovery > NS_PER_S)
+		return "from the migration on";
+	return phrases[kind];
 }
 
 enum window_kind windows_find(const struct windows *windows, const struct pair *pair)
@@ -83,6 +109,13 @@ uint32_t windows_block(const struct window *window, const struct pair *pair)
 	int64_t offset = pair->item->due_ns - window->start_ns;
 	int64_t block = offset > 0 ? offset / window->block_ns : 0;
 	return block < window->blocks ? (uint32_t)block : window->blocks - 1;
+}
+
+uint32_t windows_sent_block(const struct window *window, const struct pair *pair)
+{
+	int64_t offset = pair_sent_ns(pair, JUDGE_MIGRATING) - window->start_ns;
+	int64_t block = offset > 0 ? offset / window->sent_block_ns : 0;
+	return block < window->sent_blocks ? (uint32_t)block : window->sent_blocks - 1;
 }
 
 struct windows_survey *windows_survey_new(const struct run_data *data)
@@ -135,7 +168,7 @@ void windows_survey_finish(const struct windows_survey *survey, struct windows *
 			    data->end_ns);
 	else
 		windows_set(out, false, data->end_ns, data->end_ns, data->end_ns, data->end_ns);
-	out->last_due_ns = survey->last_due_ns;
+	windows_end_traffic(out, survey->last_due_ns);
 }
 
 void windows_survey_free(struct windows_survey *survey)

@@ -15,7 +15,8 @@
 
 #include <cmocka.h>
 
-#define FINGERPRINTS 20
+#define FINGERPRINTS		20
+#define assert_near(is, wanted) assert_true(fabs((is) - (wanted)) < 1e-6)
 
 static double uniform(struct random_stream *r)
 {
@@ -49,7 +50,7 @@ static void play(struct latency_judge *judge, const struct windows *windows, str
 		base.service_ns = (int64_t)(shared * exp(0.3 * normal(&t->random)));
 		mig.service_ns = (int64_t)(shared * factor * exp(0.3 * normal(&t->random)));
 		struct pair pair = {0, &row, {&base, &mig}};
-		latency_judge_add(judge, &pair, windows_find(windows, &pair), 0);
+		latency_judge_add(judge, &pair, windows_find(windows, &pair), 0, 0);
 	}
 	latency_judge_finish(judge);
 }
@@ -134,7 +135,7 @@ static void test_short_run_cannot_tell(void **state)
 }
 
 /* 30 blocks behind the migration, in the first 25 of which the baseline's executions of 1 ms queue for so long. */
-static struct latency_judge *play_queued(int64_t queue_ns)
+static struct latency_judge *play_queued(int64_t queue_ns, int64_t service_ms)
 {
 	struct windows windows;
 	windows_set(&windows, true, 20 * SUPPORT_S, 21 * SUPPORT_S, 21 * SUPPORT_S, 51 * SUPPORT_S);
@@ -142,27 +143,38 @@ static struct latency_judge *play_queued(int64_t queue_ns)
 	for (int64_t due = 21 * SUPPORT_S; due < 51 * SUPPORT_S; due += 20 * SUPPORT_MS) {
 		struct item_index_row row = {.due_ns = due, .kind = ITEM_SIMPLE};
 		struct run_record base = {.outcome = RUN_OK, .service_ns = SUPPORT_MS};
-		struct run_record mig = {.outcome = RUN_OK, .service_ns = 10 * SUPPORT_MS};
+		struct run_record mig = {
+			.outcome = RUN_OK, .service_ns = service_ms * SUPPORT_MS, .late_ns = 9 * queue_ns};
 		if (due < 46 * SUPPORT_S)
 			base.late_ns = queue_ns;
 		struct pair pair = {0, &row, {&base, &mig}};
-		latency_judge_add(judge, &pair, windows_find(&windows, &pair), 0);
+		latency_judge_add(judge, &pair, windows_find(&windows, &pair), 0, 0);
 	}
 	latency_judge_finish(judge);
 	return judge;
 }
 
-/* Blocks in which the baseline's own queue is long, and more than half of most executions' latency, are not used. */
+/*
+ * Blocks in which the baseline's own queue is long, and more than half of most executions' latency, say nothing of
+ * latencies; of service times they do.
+ */
 static void test_saturated_blocks_are_left_out(void **state)
 {
 	(void)state;
 	uint64_t saturated;
 	uint64_t blocks;
-	struct latency_judge *judge = play_queued(6 * SUPPORT_MS);
+	struct latency_judge *judge = play_queued(6 * SUPPORT_MS, 1);
 	latency_judge_saturation(judge, &saturated, &blocks);
 	assert_int_equal(saturated, 25);
 	assert_int_equal(blocks, 30);
 	assert_int_equal(latency_judge_query(judge, 0)->result, LATENCY_CANNOT_TELL);
+	latency_judge_free(judge);
+	judge = play_queued(6 * SUPPORT_MS, 10);
+	const struct latency_query *q = latency_judge_query(judge, 0);
+	assert_int_equal(q->result, LATENCY_HURTS);
+	assert_true(q->by_service);
+	assert_int_equal(q->blocks, 30);
+	assert_near(q->ratio, 10.05 / 1.05);
 	latency_judge_free(judge);
 }
 
@@ -172,12 +184,109 @@ static void test_short_queues_are_no_overload(void **state)
 	(void)state;
 	uint64_t saturated;
 	uint64_t blocks;
-	struct latency_judge *judge = play_queued(2 * SUPPORT_MS);
+	struct latency_judge *judge = play_queued(2 * SUPPORT_MS, 10);
 	latency_judge_saturation(judge, &saturated, &blocks);
 	assert_int_equal(saturated, 0);
 	assert_int_equal(blocks, 30);
 	assert_int_equal(latency_judge_query(judge, 0)->result, LATENCY_HURTS);
 	latency_judge_free(judge);
+}
+
+/*
+ * A session's statement 0 and, right behind it, statement 1, four times a second for 20 s from the migration on. Lane
+ * by lane what 0 takes; 1 takes a millisecond and queues for what 0 takes longer. Everything carries a lock's debt of
+ * 300 ms, or nothing does.
+ */
+static struct latency_judge *play_sessions(int64_t base_ms, int64_t migrating_ms, int64_t debt_ms)
+{
+	struct windows windows;
+	windows_set(&windows, true, 20 * SUPPORT_S, 21 * SUPPORT_S, 41 * SUPPORT_S, 41 * SUPPORT_S);
+	struct latency_judge *judge = latency_judge_new(&windows, 2, 1.25);
+	for (int64_t due = 20 * SUPPORT_S; due < 41 * SUPPORT_S; due += 250 * SUPPORT_MS) {
+		for (uint32_t f = 0; f < 2; f++) {
+			struct item_index_row row = {
+				.due_ns = due + f * base_ms * SUPPORT_MS, .kind = ITEM_SIMPLE, .fingerprint = f};
+			struct run_record base = {.outcome = RUN_OK, .service_ns = (f ? 1 : base_ms) * SUPPORT_MS};
+			struct run_record mig = {.outcome = RUN_OK, .service_ns = (f ? 1 : migrating_ms) * SUPPORT_MS};
+			mig.late_ns = debt_ms * SUPPORT_MS + f * (migrating_ms - base_ms) * SUPPORT_MS;
+			struct pair pair = {0, &row, {&base, &mig}};
+			latency_judge_add(judge, &pair, windows_find(&windows, &pair), 0, debt_ms * SUPPORT_MS);
+		}
+	}
+	latency_judge_finish(judge);
+	return judge;
+}
+
+/* The one whose service time grew is accused; the one behind it only queued. */
+static void test_followers_are_not_accused(void **state)
+{
+	(void)state;
+	struct latency_judge *judge = play_sessions(2, 60, 0);
+	const struct latency_query *slow = latency_judge_query(judge, 0);
+	const struct latency_query *follower = latency_judge_query(judge, 1);
+	assert_int_equal(slow->fingerprint, 0);
+	assert_int_equal(slow->result, LATENCY_HURTS);
+	assert_false(slow->by_service);
+	assert_near(slow->service.ratio, 60.05 / 2.05);
+	assert_int_equal(follower->result, LATENCY_QUEUED);
+	assert_true(follower->ratio > 20);
+	assert_near(follower->service.ratio, 1);
+	latency_judge_free(judge);
+}
+
+/* Sessions that never catch up with a lock's debt: what is slow by itself hurts, what only carries the debt does not.
+ */
+static void test_debt_hides_no_slow_statement(void **state)
+{
+	(void)state;
+	struct latency_total total;
+	struct latency_judge *judge = play_sessions(2, 60, 300);
+	const struct latency_query *slow = latency_judge_query(judge, 0);
+	assert_int_equal(slow->fingerprint, 0);
+	assert_int_equal(slow->result, LATENCY_HURTS);
+	assert_true(slow->by_service);
+	assert_int_equal(slow->blocked, 0);
+	assert_int_equal(latency_judge_query(judge, 1)->result, LATENCY_CANNOT_TELL);
+	assert_int_equal(latency_judge_query(judge, 1)->blocked, latency_judge_query(judge, 1)->all);
+	latency_judge_free(judge);
+	judge = play_sessions(2, 2, 300);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(latency_judge_query(judge, i)->result, LATENCY_CANNOT_TELL);
+	assert_false(latency_judge_gross(judge, &total));
+	latency_judge_free(judge);
+}
+
+/* Three times the time and ten seconds more are gross, whatever is proven; the debt of a lock is not in it. */
+static void test_gross_difference(void **state)
+{
+	(void)state;
+	struct latency_total total;
+	struct latency_judge *judge = play_sessions(2, 200, 300);
+	assert_true(latency_judge_gross(judge, &total));
+	assert_int_equal(total.fingerprint, 0);
+	assert_int_equal(total.n, 168);
+	assert_near(total.s[JUDGE_MIGRATING], 84 * (0.2 + 0.199));
+	assert_near(total.s[JUDGE_BASELINE], 84 * 0.003);
+	latency_judge_free(judge);
+	judge = play_sessions(2, 20, 300);
+	assert_false(latency_judge_gross(judge, &total));
+	latency_judge_free(judge);
+}
+
+/* Queues that outlast the migration for good: blocks are cut from what is due, and it is called what it is. */
+static void test_windows_of_a_lasting_slowdown(void **state)
+{
+	(void)state;
+	struct windows windows;
+	windows_set(&windows, true, 10 * SUPPORT_S, 10 * SUPPORT_S + 20 * SUPPORT_MS, 57 * SUPPORT_S, 57 * SUPPORT_S);
+	windows_end_traffic(&windows, 24 * SUPPORT_S);
+	assert_int_equal(windows.of[WINDOW_DURING].blocks, 14);
+	assert_int_equal(windows.of[WINDOW_DURING].sent_blocks, 30);
+	assert_int_equal(windows.of[WINDOW_DURING].end_ns, 57 * SUPPORT_S);
+	assert_string_equal(windows_phrase(&windows, WINDOW_DURING), "from the migration on");
+	windows_set(&windows, true, 10 * SUPPORT_S, 14 * SUPPORT_S, 16 * SUPPORT_S, 57 * SUPPORT_S);
+	assert_string_equal(windows_phrase(&windows, WINDOW_DURING), "during the migration");
+	assert_string_equal(windows_phrase(&windows, WINDOW_AFTER), "after the migration");
 }
 
 /*
@@ -232,6 +341,10 @@ int main(void)
 		cmocka_unit_test(test_short_run_cannot_tell),
 		cmocka_unit_test(test_saturated_blocks_are_left_out),
 		cmocka_unit_test(test_short_queues_are_no_overload),
+		cmocka_unit_test(test_followers_are_not_accused),
+		cmocka_unit_test(test_debt_hides_no_slow_statement),
+		cmocka_unit_test(test_gross_difference),
+		cmocka_unit_test(test_windows_of_a_lasting_slowdown),
 		cmocka_unit_test(test_sign_flips),
 		cmocka_unit_test(test_mcnemar),
 	};

@@ -99,7 +99,9 @@ static int64_t execute(struct scene *scene, uint32_t session, int64_t due_ms, in
 		.outcome = RUN_OK, .late_ns = queue_ms * SUPPORT_MS, .service_ns = service_ms * SUPPORT_MS};
 	struct pair pair = {0, &row, {&base, &mig}};
 	int64_t blocked;
-	stall_judge_add(scene->judge, &pair, &blocked, lock_caused_ns);
+	int64_t waited;
+	stall_judge_add(scene->judge, &pair, &blocked, &waited, lock_caused_ns);
+	assert_true(waited >= blocked);
 	return blocked / SUPPORT_MS;
 }
 

@@ -1,0 +1,90 @@
+/*
+ * What the two judges of latencies found, in sentences and in the document: see judgement.h and docs/verdict.md. Beside
+ * what the user felt stands what a statement itself took, because a queue hands the slowness of one statement to
+ * others.
+ */
+#include "judgement.h"
+#include "mem.h"
+
+#include <math.h>
+
+/* Six digits, as in the rest of the document; null where there is nothing to tell. */
+static json_t *figure(bool known, double value)
+{
+	char text[40];
+	if (!known || !isfinite(value))
+		return json_null();
+	(void)snprintf(text, sizeof(text), "%.6g", value);
+	return json_real(strtod(text, NULL));
+}
+
+static void put(json_t *object, const char *key, json_t *value)
+{
+	(void)json_object_set_new(object, key, value);
+}
+
+/* "`insert …` takes 21.2 times as long (14.6 to 30.7; itself 18.2 times) from the migration on" */
+char *judgement_latency_sentence(const struct judgement *j, const struct latency_query *q)
+{
+	struct strbuf text;
+	char *head = judgement_sql_head(judgement_fingerprint_text(j, q->fingerprint));
+	char *noise = health_judge_noise(j->health, &j->windows.of[q->window]);
+	strbuf_init(&text, 4096);
+	strbuf_addf(&text, "`%s` takes %.2f times as long%s (%.2f to %.2f", head, q->ratio,
+		    q->by_service ? " to execute" : "", q->ci_low, q->ci_high);
+	if (!q->by_service && q->service.blocks)
+		strbuf_addf(&text, "; to execute %.2f times", q->service.ratio);
+	strbuf_addf(&text, ") %s", windows_phrase(&j->windows, q->window));
+	if (noise)
+		strbuf_addf(&text, " (meanwhile %s)", noise);
+	free(noise);
+	free(head);
+	return strbuf_detach(&text);
+}
+
+char *judgement_gross_sentence(const struct judgement *j)
+{
+	struct latency_total total;
+	if (!latency_judge_gross(j->latency, &total))
+		return NULL;
+	char *migrating = judgement_duration(total.s[JUDGE_MIGRATING]);
+	char *baseline = judgement_duration(total.s[JUDGE_BASELINE]);
+	char *head = judgement_sql_head(judgement_fingerprint_text(j, total.fingerprint));
+	char *text = mem_printf("%s the same statements took %s in all on the migrating lane and %s on the baseline, "
+				"waits for the migration's locks apart, and it could not be proven of any of them "
+				"that it became slower; most of it went into `%s`",
+				j->data.has_migration ? "since the migration began" : "without a migration", migrating,
+				baseline, head);
+	free(head);
+	free(baseline);
+	free(migrating);
+	return text;
+}
+
+json_t *judgement_latency_total_json(const struct judgement *j)
+{
+	struct latency_total total;
+	bool gross = latency_judge_gross(j->latency, &total);
+	json_t *object = json_object();
+	put(object, "statements", json_integer((json_int_t)total.n));
+	put(object, "baseline_s", figure(true, total.s[JUDGE_BASELINE]));
+	put(object, "migrating_s", figure(true, total.s[JUDGE_MIGRATING]));
+	put(object, "service_baseline_s", figure(true, total.service_s[JUDGE_BASELINE]));
+	put(object, "service_migrating_s", figure(true, total.service_s[JUDGE_MIGRATING]));
+	put(object, "gross", json_boolean(gross));
+	return object;
+}
+
+void judgement_add_service(const struct judgement *j, const struct latency_query *q, json_t *object)
+{
+	const struct latency_service *s = &q->service;
+	put(object, "when", json_string(windows_phrase(&j->windows, q->window)));
+	put(object, "judged", json_string(q->by_service ? "service" : "latency"));
+	put(object, "service_n", json_integer((json_int_t)s->n));
+	put(object, "service_ratio", figure(s->blocks, s->ratio));
+	put(object, "service_ci_low", figure(s->blocks, s->ci_low));
+	put(object, "service_ci_high", figure(s->blocks, s->ci_high));
+	put(object, "service_p", figure(s->tested, s->p));
+	put(object, "service_baseline_p95_ms", figure(s->n, s->p95_ms[JUDGE_BASELINE]));
+	put(object, "service_migrating_p95_ms", figure(s->n, s->p95_ms[JUDGE_MIGRATING]));
+}
