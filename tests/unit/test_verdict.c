@@ -115,6 +115,33 @@ static struct support_run *make_stall(void)
 	return run;
 }
 
+/* Of the two seconds 1.2 went into asking its backend: the stall is one of 0.8 s, which only warns. */
+static void test_measuring_is_deducted(void **state)
+{
+	(void)state;
+	struct support_run *run = make_stall();
+	struct ledger_statement *alter = &support_run_ledger(run)->statements[0];
+	alter->end_ns = 10 * SUPPORT_S + 700 * SUPPORT_MS;
+	alter->measuring_ns = 1200 * SUPPORT_MS;
+	struct verdict *verdict = judge(run, 20 * SUPPORT_S);
+	const json_t *stalls = json_object_get(verdict->document, "stalls");
+	assert_float_equal(number_at(stalls, 0, "duration_ms"), 800, 0.01);
+	assert_float_equal(number_at(stalls, 0, "measuring_ms"), 1200, 0.01);
+	assert_float_equal(number_at(stalls, 0, "blocked_query_s"), 19.55 - 10 * 1.2, 0.001);
+	assert_string_equal(text_at(stalls, 0, "lock"), "relation");
+	assert_string_equal(json_string_value(json_object_get(find_rule(verdict, "stall.max"), "result")), "warn");
+	const json_t *migration = json_object_get(verdict->document, "migration");
+	const json_t *locks = json_object_get(json_array_get(migration, 0), "locks");
+	assert_float_equal(number_at(locks, 0, "held_ms"), 800, 0.01);
+	assert_float_equal(number_at(locks, 0, "measuring_ms"), 1200, 0.01);
+	const json_t *ran = json_object_get(verdict->document, "migration_run");
+	assert_float_equal(json_number_value(json_object_get(ran, "measuring_s")), 1.2, 1e-6);
+	assert_float_equal(json_number_value(json_object_get(find_rule(verdict, "migration.duration"), "value")), 0.8,
+			   1e-6);
+	verdict_free(verdict);
+	support_run_free(run);
+}
+
 static void test_stall_hurts(void **state)
 {
 	(void)state;
@@ -454,6 +481,7 @@ int main(void)
 		cmocka_unit_test(test_no_migration_is_clear),
 		cmocka_unit_test(test_a_late_harness_is_invalid),
 		cmocka_unit_test(test_an_overload_by_the_migration),
+		cmocka_unit_test(test_measuring_is_deducted),
 		cmocka_unit_test(test_stall_hurts),
 		cmocka_unit_test(test_amplifier_and_root),
 		cmocka_unit_test(test_exposure_is_clear),
