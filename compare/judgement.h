@@ -107,6 +107,7 @@ char *judgement_gross_sentence(const struct judgement *j);
 /* "latency_total" of the document, a new reference; and what each query says of its service time. */
 json_t *judgement_latency_total_json(const struct judgement *j);
 void judgement_add_service(const struct judgement *j, const struct latency_query *q, json_t *object);
+void judgement_add_slow(const struct slow_query *slow, json_t *object);
 /* The rules, then outcome and reason. */
 void judgement_apply_rules(struct judgement *j);
 void judgement_decide(struct judgement *j);

@@ -329,6 +329,8 @@ static json_t *query_json(const struct judgement *j, const struct latency_query 
 	json_put(object, "margin", number(q->margin));
 	json_put(object, "blocked_share", number(q->all ? (double)q->blocked / (double)q->all : 0));
 	judgement_add_service(j, q, object);
+	if (slow_hurts)
+		judgement_add_slow(slow, object);
 	json_put(object, "waits", query_waits_of(j->waits, q->fingerprint));
 	json_put(object, "slow_query_s", slow ? number(slow->query_s) : json_null());
 	json_put(object, "smallest_effect", q->smallest_effect > 0 ? number(q->smallest_effect) : json_null());

@@ -75,6 +75,23 @@ json_t *judgement_latency_total_json(const struct judgement *j)
 	return object;
 }
 
+/* slow.query_seconds proved it, on the service times of the migration's own span: then these are the row's figures. */
+void judgement_add_slow(const struct slow_query *slow, json_t *object)
+{
+	put(object, "judged", json_string("service"));
+	put(object, "n", json_integer((json_int_t)slow->n));
+	put(object, "blocks", json_integer((json_int_t)slow->blocks));
+	put(object, "ratio", figure(slow->blocks, slow->ratio));
+	put(object, "ci_low", figure(slow->blocks, slow->ci_low));
+	put(object, "ci_high", figure(slow->blocks, slow->ci_high));
+	put(object, "p", figure(true, slow->p));
+	put(object, "service_n", json_integer((json_int_t)slow->n));
+	put(object, "service_ratio", figure(slow->blocks, slow->ratio));
+	put(object, "service_ci_low", figure(slow->blocks, slow->ci_low));
+	put(object, "service_ci_high", figure(slow->blocks, slow->ci_high));
+	put(object, "service_p", figure(true, slow->p));
+}
+
 void judgement_add_service(const struct judgement *j, const struct latency_query *q, json_t *object)
 {
 	const struct latency_service *s = &q->service;

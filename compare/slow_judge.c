@@ -305,7 +305,11 @@ void slow_judge_finish(struct slow_judge *judge)
 	for (size_t i = 0; i < judge->count; i++) {
 		struct slow_query *q = &judge->queries[i];
 		q->p = p[i];
-		q->significant = is_proven(q) || (judge->count && is_proven(&together) && q->ratio > SLOW_RATIO_MIN);
+		q->significant = is_proven(q);
+		if (!q->significant && judge->count && is_proven(&together) && q->ratio > SLOW_RATIO_MIN) {
+			q->significant = true;
+			q->p = together.p;
+		}
 		if (q->significant)
 			total += q->query_s;
 	}

@@ -83,7 +83,8 @@ static void add_queries(const json_t *document, struct strbuf *out)
 		if ((strcmp(result, "hurts") != 0 && strcmp(result, "slower") != 0) || shown++ >= SHOWN_MAX)
 			continue;
 		strbuf_addf(out, "  slower   x%.2f (%.2f to %.2f) %s: ", number_of(query, "ratio"),
-			    number_of(query, "ci_low"), number_of(query, "ci_high"), text_of(query, "window"));
+			    number_of(query, "ci_low"), number_of(query, "ci_high"),
+			    *text_of(query, "when") ? text_of(query, "when") : text_of(query, "window"));
 		add_sql(out, text_of(query, "sql"), 60);
 		strbuf_add_char(out, '\n');
 	}
