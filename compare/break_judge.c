@@ -5,9 +5,10 @@
 
 #include <math.h>
 
-#define RUN_SESSIONS 3 /* as many as a rule asks for */
-#define RUN_CODES    4 /* of one statement in one run; further ones count for the run, not for a code */
-#define BREAK_ALPHA  0.0005
+#define RUN_SESSIONS	 3 /* as many as a rule asks for */
+#define RUN_CODES	 4 /* of one statement in one run; further ones count for the run, not for a code */
+#define BREAK_ALPHA	 0.0005
+#define ROWS_NOISE_SHARE 10 /* a tenth of the pairs may differ without a migration */
 
 struct broken_run {
 	uint64_t n;
@@ -28,7 +29,7 @@ struct rows_run {
 	struct broken_run run;
 	uint64_t lost;	    /* of the run: none where the baseline has some */
 	uint64_t before;    /* pairs before the migration … */
-	bool differed;	    /* … of which some differed */
+	uint64_t differed;  /* … that differed */
 	bool equal_after;   /* some pair sent behind the migration's end did not differ */
 	uint64_t lost_long; /* the longest run of lost ones that ended again, if it is a finding by itself */
 	int64_t lost_long_ns;
@@ -168,6 +169,9 @@ void break_judge_add_failure(struct break_judge *judge, const struct pair *pair,
 	struct broken_run *run = &s->errors;
 	s->executions += JUDGE_LANES;
 	s->one_sided++;
+	/* One or two by chance just before the migration are no reason to miss what it breaks. */
+	if (after && run->before && run->n < BREAK_RUN_MIN)
+		*run = (struct broken_run){0};
 	extend(run, pair, tainted, after);
 	run->by_schema += cause == BREAK_BY_SCHEMA;
 	for (int i = 0; i < RUN_CODES; i++) {
@@ -201,7 +205,7 @@ void break_judge_add_rows(struct break_judge *judge, const struct pair *pair, ui
 	struct rows_run *rows = &s->rows;
 	if (!after) {
 		rows->before++;
-		rows->differed |= baseline != migrating;
+		rows->differed += baseline != migrating;
 	} else if (baseline != migrating) {
 		extend(&rows->run, pair, tainted, true);
 		rows->lost += migrating == 0;
@@ -226,6 +230,14 @@ static double chance_of_all(uint64_t before, uint64_t n)
 	return exp(lgamma(b + 1) + lgamma(k + 1) - lgamma(b + k + 1));
 }
 
+/* None differed before; or few did, and very many rows are gone now. */
+static bool beyond_chance(const struct rows_run *rows, bool lost, uint64_t n)
+{
+	if (rows->differed)
+		return lost && n >= BREAK_RUN_LONG && rows->differed * ROWS_NOISE_SHARE <= rows->before;
+	return chance_of_all(rows->before, n) <= BREAK_ALPHA;
+}
+
 static void judge_rows(struct break_judge *judge, const struct rows_run *rows, uint32_t fingerprint)
 {
 	const struct broken_run *run = &rows->run;
@@ -241,7 +253,7 @@ static void judge_rows(struct break_judge *judge, const struct rows_run *rows, u
 		n = rows->lost_long;
 		first_ns = rows->lost_long_ns;
 	}
-	if (!found || rows->differed || chance_of_all(rows->before, n) > BREAK_ALPHA)
+	if (!found || !beyond_chance(rows, lost, n))
 		return;
 	MEM_GROW(judge->rows, judge->rows_count, judge->rows_capacity);
 	judge->rows[judge->rows_count++] =
