@@ -40,10 +40,14 @@ static int compare_times(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void add_made(struct ledger_index *index, const struct ledger_names *names, size_t statement)
+/* What a statement drops and makes again, others had before. */
+static void add_made(struct ledger_index *index, const struct ledger_names *names, const struct ledger_names *dropped,
+		     size_t statement)
 {
 	for (size_t i = 0; i < names->count; i++) {
 		struct made_relation *made;
+		if (ledger_names_have(dropped, names->items[i]))
+			continue;
 		HASH_FIND_STR(index->made, names->items[i], made);
 		if (made)
 			continue;
@@ -71,8 +75,8 @@ static void add_statement(struct ledger_index *index, size_t i)
 	span_index_add(&index->statements, 0, s->start_ns, s->transaction_end_ns, i);
 	if (asks_for_advisory_lock(s->sql))
 		index->advisory[index->advisory_count++] = i;
-	add_made(index, &s->relations_created, i);
-	add_made(index, &s->indexes_built, i);
+	add_made(index, &s->relations_created, &s->relations_dropped, i);
+	add_made(index, &s->indexes_built, &s->indexes_dropped, i);
 	for (size_t l = 0; l < s->lock_count; l++) {
 		const struct ledger_lock *lock = &s->locks[l];
 		span_index_add(&index->locks, span_key_of_text(lock->relation), lock->acquired_ns - lock->waited_ns,

@@ -560,9 +560,10 @@ static void measure_stalls(struct stall_judge *judge)
 	for (size_t i = 0; i < judge->wait_count; i++) {
 		const struct claimed_wait *w = &judge->waits[i];
 		struct stall *stall = &judge->stalls[w->stall];
-		int64_t wait_ns = w->end_ns - w->start_ns;
-		int64_t held_ns = wait_ns - measured_ns(judge, w->pid, w->start_ns, w->end_ns);
-		if (held_ns <= 0 && wait_ns > 0) {
+		/* One that a single sample saw has no length, and lies within measuring or not. */
+		int64_t wait_ns = w->end_ns > w->start_ns ? w->end_ns - w->start_ns : 1;
+		int64_t held_ns = wait_ns - measured_ns(judge, w->pid, w->start_ns, w->start_ns + wait_ns);
+		if (held_ns <= 0) {
 			count_other(&judge->for_measuring, w->wait);
 			continue;
 		}
@@ -573,7 +574,7 @@ static void measure_stalls(struct stall_judge *judge)
 			stall->end_ns = w->end_ns;
 			stall->exact_end = w->exact_end;
 		}
-		if (held_ns > stall->longest_wait_ns)
+		if (w->end_ns > w->start_ns && held_ns > stall->longest_wait_ns)
 			stall->longest_wait_ns = held_ns;
 	}
 }
