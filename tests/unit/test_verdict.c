@@ -363,6 +363,40 @@ static void test_index_rebuilt_hurts(void **state)
 }
 
 /*
+ * The same with statements so slow that each is sent in six bins of a rebuild's 24 only, the second by way of a view:
+ * neither could prove anything alone, all together do. What names the table is accused.
+ */
+static void test_index_rebuilt_under_few_statements_hurts(void **state)
+{
+	(void)state;
+	for (int slowed = 1; slowed >= 0; slowed--) {
+		struct support_run *run = support_run_new(12);
+		struct support_outcome slow = {.service_ns = 1900 * SUPPORT_MS, .rows = 1};
+		for (int64_t t = 0; t < 40; t++) {
+			bool rebuilding = slowed && t >= 20 && t < 26;
+			int64_t due = t * 500 * SUPPORT_MS + SUPPORT_MS;
+			uint32_t session = (uint32_t)(t % 6);
+			support_run_add(run, due, session, ORDERS, NULL, quick, rebuilding ? slow : quick);
+			support_run_add(run, due + 250 * SUPPORT_MS, 6 + session, STOCK, NULL, quick,
+					rebuilding ? slow : quick);
+		}
+		support_run_migrate(run, "CREATE INDEX orders_total ON orders (total)", "public.orders", "ShareLock",
+				    10 * SUPPORT_S, 13 * SUPPORT_S);
+		struct verdict *verdict = judge(run, 23 * SUPPORT_S);
+		const json_t *rule = find_rule(verdict, "slow.query_seconds");
+		assert_outcome(verdict, slowed ? VERDICT_HURTS : VERDICT_CLEAR);
+		assert_float_equal(json_number_value(json_object_get(rule, "value")), slowed ? 11.4F : 0, 0.02);
+		const json_t *queries = json_object_get(verdict->document, "queries");
+		if (slowed) {
+			assert_string_equal(text_at(queries, 0, "sql"), "select * from orders where id = ?");
+			assert_string_equal(text_at(queries, 0, "judged"), "service");
+		}
+		verdict_free(verdict);
+		support_run_free(run);
+	}
+}
+
+/*
  * The same with an index built CONCURRENTLY that outlasts the traffic by a minute: the recorded statements end at 20 s,
  * the migration at 80 s. 1/24 of it would be 2.9 s, and four such bins could show nothing.
  */
@@ -489,6 +523,7 @@ int main(void)
 		cmocka_unit_test(test_failed_migration_hurts),
 		cmocka_unit_test(test_schema_break_hurts),
 		cmocka_unit_test(test_index_rebuilt_hurts),
+		cmocka_unit_test(test_index_rebuilt_under_few_statements_hurts),
 		cmocka_unit_test(test_a_rebuild_that_outlasts_the_traffic_hurts),
 		cmocka_unit_test(test_unfit_runs_are_invalid),
 		cmocka_unit_test(test_one_lane_is_a_usage_error),
