@@ -7,6 +7,7 @@
 #include "html_text.h"
 #include "report_facts.h"
 #include "report_formats.h"
+#include "report_query_waits.h"
 #include "report_rollout.h"
 
 #include "mem.h"
@@ -355,6 +356,24 @@ static void add_query(const json_t *query, struct strbuf *out)
 	strbuf_add_str(out, "|\n");
 }
 
+static void add_query_waits(const json_t *query, struct strbuf *out)
+{
+	struct report_wait wait;
+	(void)report_query_waits_find(query, &wait);
+	strbuf_add_str(out, "| ");
+	add_sql(out, html_text_of(query, "sql"));
+	strbuf_add_char(out, ' ');
+	cell(out, html_text_of(query, "window"));
+	cell_code(out, wait.event);
+	strbuf_add_str(out, "| ");
+	report_query_waits_share(wait.now, wait.event, out);
+	strbuf_add_str(out, " | ");
+	report_query_waits_share(wait.before, wait.event, out);
+	strbuf_add_str(out, " | ");
+	report_query_waits_share(wait.beside, wait.event, out);
+	strbuf_add_str(out, " |\n");
+}
+
 static void add_client(const json_t *client, struct strbuf *out)
 {
 	cell_code(out, *html_text_of(client, "application") ? html_text_of(client, "application") : "(none)");
@@ -422,6 +441,10 @@ static const struct subject subjects[] = {
 	 "| statement | window | ratio | 95 % interval | service | p95 baseline | p95 migrating | result |\n"
 	 "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |\n",
 	 report_query_is_found, add_query, NULL, 3},
+	{"What they waited for", "queries",
+	 "| statement | window | most of all | share of its time | before | baseline |\n"
+	 "| --- | --- | --- | ---: | ---: | ---: |\n",
+	 report_query_waits_is_told, add_query_waits, NULL, 3},
 	{"Who is hurt", "who",
 	 "| application | user | statements | blocked | waited | failed on the migrating lane alone |\n"
 	 "| --- | --- | ---: | ---: | ---: | ---: |\n",

@@ -4,6 +4,7 @@
 #include "html_text.h"
 #include "report_facts.h"
 #include "report_parts.h"
+#include "report_query_waits.h"
 #include "report_svg.h"
 
 static const char heads[] = "statement|window|#n|#ratio|#95 % interval|0.5 to 20, logarithmic|#service|#p95 baseline|"
@@ -74,6 +75,7 @@ void report_add_queries(const json_t *document, struct strbuf *out)
 	size_t clear = count_of(list, is_clear);
 	if (!report_table_add(out, "queries", heads, list, 0, is_accused, query_row))
 		report_add_none(out, "No statement became slower beyond noise and margin.");
+	report_add_query_waits(document, out);
 	if (clear) {
 		strbuf_addf(out, "<details><summary id=\"queries-clear\">Not slower: %zu</summary>", clear);
 		(void)report_table_add(out, "queries-clear", heads, list, 0, is_clear, query_row);

@@ -4,6 +4,8 @@
  */
 #include "health_log.h"
 #include "mem.h"
+#include "report_formats.h"
+#include "report_html.h"
 #include "run_dir.h"
 #include "support_run.h"
 #include "verdict.h"
@@ -266,8 +268,51 @@ static void test_not_known(void **state)
 	support_run_free(run);
 }
 
+static void assert_told(const struct strbuf *text, const char *words, bool told)
+{
+	if ((strstr(text->data, words) != NULL) != told)
+		fail_msg("%s: %s", told ? "is not told" : "is told", words);
+}
+
+/* In the reports: of what was hurt, and no share of too few samples. */
+static void test_reports(void **state)
+{
+	(void)state;
+	struct support_run *run = new_run();
+	see_migrating();
+	write_lane(run, "migrating", HEALTH_LOG_MIGRATING);
+	see(31000000, 1000, SUPPORT_BASELINE_PID(0), "Weird:<b>event</b>");
+	write_lane(run, "baseline", HEALTH_LOG_BASELINE);
+	struct verdict *verdict = judge(run);
+	for (int hurt = 0; hurt < 2; hurt++) {
+		struct error err = ERROR_INIT;
+		struct strbuf html, markdown;
+		size_t i;
+		json_t *query;
+		strbuf_init(&html, REPORT_HTML_MAX);
+		strbuf_init(&markdown, 60000);
+		json_array_foreach (json_object_get(verdict->document, "queries"), i, query) {
+			if (hurt && strstr(json_string_value(json_object_get(query, "sql")), "orders"))
+				(void)json_object_set_new(query, "result", json_string("hurts"));
+		}
+		assert_int_equal(report_html_write(verdict, &html, &err), 0);
+		assert_int_equal(report_markdown_write(verdict, NULL, &markdown, &err), 0);
+		assert_told(&html, "IO:DataFileRead <b>80 %</b>", hurt);
+		assert_told(&html, "n 30, 6 executions", hurt);
+		assert_told(&html, "too few samples (1)", hurt);
+		assert_told(&html, "301 of 306 samples", hurt);
+		assert_told(&html, "<b>event", false);
+		assert_told(&markdown, "`IO:DataFileRead` | 80 % of 30 | 0 % of 140 | too few samples (1) |", hurt);
+		strbuf_release(&html);
+		strbuf_release(&markdown);
+	}
+	verdict_free(verdict);
+	support_run_free(run);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_join), cmocka_unit_test(test_not_known)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_join), cmocka_unit_test(test_not_known),
+					   cmocka_unit_test(test_reports)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
