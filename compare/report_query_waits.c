@@ -117,19 +117,32 @@ static bool is_first(const json_t *list, size_t index)
 	return true;
 }
 
+/* A share can be told somewhere; a handful of samples is nothing to read. */
+static bool is_sampled(const json_t *query)
+{
+	for (int i = 0; i < 6; i++) {
+		if (has_shares(cell_of(query, lanes[i / 3], windows[i % 3])))
+			return true;
+	}
+	return false;
+}
+
 static size_t add_rows(const json_t *list, struct strbuf *out)
 {
 	size_t i;
 	size_t shown = 0;
 	const json_t *query;
 	json_array_foreach (list, i, query) {
-		if (!is_hurt(query) || !json_is_object(json_object_get(query, "waits")) || !is_first(list, i) ||
-		    shown == STATEMENTS_MAX)
+		if (!is_hurt(query) || !is_sampled(query) || !is_first(list, i) || shown == STATEMENTS_MAX)
 			continue;
 		shown++;
 		for (int lane = 0; lane < 2; lane++) {
 			strbuf_add_str(out, "<tr>");
-			report_cell_sql(out, html_text_of(query, "sql"));
+			if (lane == 0) {
+				strbuf_add_str(out, "<td class=\"q\" rowspan=\"2\"><code>");
+				html_add_cut(out, html_text_of(query, "sql"), REPORT_CELL_MAX);
+				strbuf_add_str(out, "</code></td>");
+			}
 			report_cell_text(out, lanes[lane]);
 			for (int window = 0; window < 3; window++)
 				add_cell(cell_of(query, lanes[lane], windows[window]), out);
