@@ -62,11 +62,22 @@ suite()
 	fi
 }
 
-# Every leak counts, and so does every error; what is still reachable at exit does not.
-valgrind_one()
+# Every leak counts, and so does every error; what is still reachable at exit does not. All programs, $jobs at a time; each
+# leaves what it said and its exit code.
+valgrind_all()
 {
-	valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect \
-		--suppressions=tests/valgrind.supp "$1"
+	# shellcheck disable=SC2016 # for the shell that xargs starts
+	printf '%s\0' "$@" | logs=$logs xargs -0 -n 1 -P "$jobs" bash -c '
+		name=$logs/memory-$(basename "$1")
+		valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect \
+			--suppressions=tests/valgrind.supp "$1" >"$name.log" 2>&1 </dev/null
+		echo $? >"$name.code"' -
+}
+
+valgrind_said()
+{
+	cat "$logs/memory-$1.log"
+	[ "$(cat "$logs/memory-$1.code")" -eq 0 ]
 }
 
 formatted()
@@ -95,9 +106,9 @@ check "formatting" formatted
 check "scripts and blanks" tidy
 if check "build dev" build dev; then
 	suite dev 'unit|golden|pg|browser' slow
-	for program in build/dev/bin/test_*; do
-		[ -e "tests/unit/$(basename "$program").c" ] && check "valgrind $(basename "$program")" valgrind_one "$program"
-	done
+	mapfile -t programs < <(basename -s .c tests/unit/test_*.c)
+	valgrind_all "${programs[@]/#/build/dev/bin/}"
+	for program in "${programs[@]}"; do check "valgrind $program" valgrind_said "$program"; done
 fi
 if check "build asan" build asan; then
 	suite asan 'unit|golden|pg' 'slow|long'
