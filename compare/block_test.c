@@ -107,6 +107,21 @@ void block_test_bootstrap(const double *d, size_t n, uint64_t seed, double *low,
 	*high = means[(int)(0.975 * (BOOTSTRAP_DRAWS + 1)) - 1];
 }
 
+struct block_ratio block_test_ratio(const double *d, size_t n, uint64_t seed)
+{
+	struct block_ratio ratio = {0};
+	double low, high, sum = 0;
+	if (n == 0)
+		return ratio;
+	for (size_t i = 0; i < n; i++)
+		sum += d[i];
+	block_test_bootstrap(d, n, seed, &low, &high);
+	ratio.ratio = exp(sum / (double)n);
+	ratio.low = exp(low);
+	ratio.high = exp(high);
+	return ratio;
+}
+
 double block_test_binomial_tail(uint64_t k, uint64_t n, double share)
 {
 	if (k == 0)

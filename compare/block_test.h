@@ -30,6 +30,15 @@ void block_test_sign_flips(const struct block_series *series, size_t count, uint
 /* 95 % interval of the mean of d[0..n) by drawing blocks with replacement. */
 void block_test_bootstrap(const double *d, size_t n, uint64_t seed, double *low, double *high);
 
+/* A ratio of the lanes with its 95 % interval; all 0 without blocks. */
+struct block_ratio {
+	double ratio;
+	double low;
+	double high;
+};
+/* Of n mean log ratios. */
+struct block_ratio block_test_ratio(const double *d, size_t n, uint64_t seed);
+
 /* P(X >= k) for X ~ Binomial(n, share), exactly. */
 double block_test_binomial_tail(uint64_t k, uint64_t n, double share);
 

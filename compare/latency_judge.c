@@ -234,14 +234,10 @@ static void fill_service(const struct latency_judge *judge, int window, uint32_t
 	s->n = cell->service_n;
 	s->p = 1;
 	s->blocks = block_means(judge, window, cell, true, sign, 0, NULL, d);
-	if (s->blocks) {
-		double low;
-		double high;
-		block_test_bootstrap(d, s->blocks, SEED + fingerprint, &low, &high);
-		s->ratio = exp(mean_of(d, s->blocks));
-		s->ci_low = exp(low);
-		s->ci_high = exp(high);
-	}
+	struct block_ratio ratio = block_test_ratio(d, s->blocks, SEED + fingerprint);
+	s->ratio = ratio.ratio;
+	s->ci_low = ratio.low;
+	s->ci_high = ratio.high;
 	for (int lane = 0; lane < JUDGE_LANES; lane++) {
 		s->p95_ms[lane] = quantile_sketch_ms(&cell->service_sketch[lane], 0.95);
 		s->total_s[lane] = cell->service_ns[lane] / 1e9;
@@ -266,14 +262,10 @@ static void fill_query(const struct latency_judge *judge, int window, uint32_t f
 	q->blocked = cell->blocked;
 	q->p = 1;
 	q->blocks = block_means(judge, window, cell, false, sign, 0, NULL, d);
-	if (q->blocks) {
-		double low;
-		double high;
-		block_test_bootstrap(d, q->blocks, SEED + fingerprint, &low, &high);
-		q->ratio = exp(mean_of(d, q->blocks));
-		q->ci_low = exp(low);
-		q->ci_high = exp(high);
-	}
+	struct block_ratio ratio = block_test_ratio(d, q->blocks, SEED + fingerprint);
+	q->ratio = ratio.ratio;
+	q->ci_low = ratio.low;
+	q->ci_high = ratio.high;
 	q->margin = judge->margins[fingerprint];
 	q->smallest_effect = smallest_effect(d, q->blocks, q->margin);
 	q->baseline_p95_ms = quantile_sketch_ms(&cell->sketch[JUDGE_BASELINE], 0.95);

@@ -203,7 +203,6 @@ static void fill_query(const struct slow_judge *judge, const struct slow_series 
 	q->p = 1;
 	for (size_t i = 0; i < judge->during; i++)
 		q->query_s += series->bins[judge->zero + i].excess_s;
-	double sum = 0;
 	for (size_t i = 0; i < judge->span; i++) {
 		const struct slow_bin *bin = &series->bins[judge->zero + i];
 		dense[i] = 0;
@@ -212,17 +211,12 @@ static void fill_query(const struct slow_judge *judge, const struct slow_series 
 		double mean = bin->sum_log_ratio / bin->n;
 		dense[i] = mean - log1p(LATENCY_TAU);
 		d[q->blocks++] = mean;
-		sum += mean;
 		q->n += bin->n;
 	}
-	if (q->blocks) {
-		double low;
-		double high;
-		block_test_bootstrap(d, q->blocks, SEED + series->fingerprint, &low, &high);
-		q->ratio = exp(sum / (double)q->blocks);
-		q->ci_low = exp(low);
-		q->ci_high = exp(high);
-	}
+	struct block_ratio ratio = block_test_ratio(d, q->blocks, SEED + series->fingerprint);
+	q->ratio = ratio.ratio;
+	q->ci_low = ratio.low;
+	q->ci_high = ratio.high;
 	free(d);
 }
 
