@@ -118,6 +118,11 @@ const char *judgement_fingerprint_text(const struct judgement *j, uint32_t finge
 char *judgement_sql_head(const char *sql);
 /* "2.31 s", "120 ms". To be freed. */
 char *judgement_duration(double s);
+#define MANY_PLURAL(n) ((n) == 1 ? "" : "s")
+
+/* Figures of the document: six digits, as more would claim what no clock measured; null when not finite. */
+json_t *judgement_number(double value);
+json_t *judgement_seconds(int64_t ns); /* to a microsecond */
 /* The failed statement of a failed migration, NULL when there is none. */
 const struct ledger_statement *judgement_failed_statement(const struct judgement *j);
 

@@ -11,7 +11,6 @@
 
 #define SERVER_FAILED_LATE_NS (5 * NS_PER_S)
 #define CODES_TOLD	      3
-#define MANY_PLURAL(n)	      ((n) == 1 ? "" : "s")
 
 static const char *error_rule(enum error_kind kind)
 {

@@ -15,8 +15,7 @@
 #define EXPOSURES_MAX 200
 #define CLIENTS_MAX   100
 
-/* Six digits: more would claim what no clock measured, and fill the file. */
-static json_t *number(double value)
+json_t *judgement_number(double value)
 {
 	if (!isfinite(value))
 		return json_null();
@@ -25,7 +24,7 @@ static json_t *number(double value)
 	return json_real(strtod(text, NULL));
 }
 
-static json_t *seconds(int64_t ns)
+json_t *judgement_seconds(int64_t ns)
 {
 	return json_real(round((double)ns / 1e3) / 1e6);
 }
@@ -62,7 +61,7 @@ static json_t *rules_json(const struct judgement *j)
 		json_t *object = json_object();
 		json_put(object, "name", json_string(r->rule->name));
 		json_put(object, "entity", json_text(r->entity));
-		json_put(object, "value", number(r->value));
+		json_put(object, "value", judgement_number(r->value));
 		json_put(object, "unit",
 			 json_string(r->rule->unit == THRESHOLD_SECONDS ? "s"
 				     : r->rule->unit == THRESHOLD_RATIO ? "ratio"
@@ -87,9 +86,9 @@ static json_t *fidelity_json(const struct judgement *j)
 	for (int i = 0; i < FIDELITY_FIGURES; i++) {
 		json_t *figure = json_object();
 		json_put(figure, "name", json_string(f->figures[i].name));
-		json_put(figure, "value", number(f->figures[i].value));
-		json_put(figure, "grade_a", number(f->figures[i].grade_a));
-		json_put(figure, "unfit", number(f->figures[i].unfit));
+		json_put(figure, "value", judgement_number(f->figures[i].value));
+		json_put(figure, "grade_a", judgement_number(f->figures[i].grade_a));
+		json_put(figure, "unfit", judgement_number(f->figures[i].unfit));
 		json_put(figure, "grade", json_string(fidelity_grade_name(f->figures[i].grade)));
 		(void)json_array_append_new(figures, figure);
 	}
@@ -172,7 +171,7 @@ static json_t *noise_json(const struct judgement *j)
 	double slow = slow_judge_noise_floor(j->slow);
 	json_t *object = json_object();
 	json_put(object, "lanes_differ_before", json_boolean(before != NULL));
-	json_put(object, "slow_query_seconds", slow < 0 ? json_null() : number(slow));
+	json_put(object, "slow_query_seconds", slow < 0 ? json_null() : judgement_number(slow));
 	json_put(object, "rows_compared", json_integer((json_int_t)rows->pairs));
 	json_put(object, "rows_differing", json_integer((json_int_t)rows->mismatches));
 	json_put(object, "rows_differing_before", json_integer((json_int_t)rows->before));
@@ -194,9 +193,9 @@ static json_t *windows_json(const struct judgement *j)
 			continue;
 		json_t *object = json_object();
 		json_put(object, "name", json_string(window_kind_name(kind)));
-		json_put(object, "start_s", seconds(w->start_ns));
-		json_put(object, "end_s", seconds(w->end_ns));
-		json_put(object, "block_s", seconds(w->block_ns));
+		json_put(object, "start_s", judgement_seconds(w->start_ns));
+		json_put(object, "end_s", judgement_seconds(w->end_ns));
+		json_put(object, "block_s", judgement_seconds(w->block_ns));
 		json_put(object, "blocks", json_integer(w->blocks));
 		(void)json_array_append_new(list, object);
 	}
@@ -259,7 +258,7 @@ static json_t *stall_json(const struct judgement *j, const struct stall *s)
 	json_put(object, "lock", json_string(stall_kind_name(s->kind)));
 	json_put(object, "mode", json_string(s->mode));
 	json_put(object, "blocks", json_string(stall_blocks(s)));
-	json_put(object, "start_s", seconds(s->start_ns));
+	json_put(object, "start_s", judgement_seconds(s->start_ns));
 	json_put(object, "duration_ms", millis(stall_length_ns(s)));
 	json_put(object, "measuring_ms", millis(s->measuring_ns));
 	json_put(object, "longest_wait_ms", millis(s->longest_wait_ns));
@@ -267,7 +266,7 @@ static json_t *stall_json(const struct judgement *j, const struct stall *s)
 	json_put(object, "waits", json_integer((json_int_t)s->waits));
 	json_put(object, "victims", json_integer((json_int_t)s->victims));
 	json_put(object, "timed_out", json_integer((json_int_t)s->timed_out));
-	json_put(object, "blocked_query_s", number(s->blocked_query_s));
+	json_put(object, "blocked_query_s", judgement_number(s->blocked_query_s));
 	json_put(object, "confirmed", json_boolean(json_array_size(channels) >= 2));
 	json_put(object, "chain", chain_json(j, s));
 	json_put(object, "channels", channels);
@@ -290,7 +289,7 @@ static json_t *exposures_json(const struct judgement *j)
 		json_t *object = json_object();
 		json_put(object, "relation", json_text(e->lock->relation));
 		json_put(object, "mode", json_string(e->lock->mode));
-		json_put(object, "start_s", seconds(e->lock->acquired_ns));
+		json_put(object, "start_s", judgement_seconds(e->lock->acquired_ns));
 		json_put(object, "held_ms", millis(e->held_ns));
 		json_put(object, "measuring_ms", millis(e->measuring_ns));
 		json_put(object, "statement", json_integer((json_int_t)e->statement));
@@ -318,22 +317,23 @@ static json_t *query_json(const struct judgement *j, const struct latency_query 
 	json_put(object, "window", json_string(window_kind_name(q->window)));
 	json_put(object, "n", json_integer((json_int_t)q->n));
 	json_put(object, "blocks", json_integer((json_int_t)q->blocks));
-	json_put(object, "ratio", q->blocks ? number(q->ratio) : json_null());
-	json_put(object, "ci_low", q->blocks ? number(q->ci_low) : json_null());
-	json_put(object, "ci_high", q->blocks ? number(q->ci_high) : json_null());
-	json_put(object, "p", q->tested ? number(q->p) : json_null());
-	json_put(object, "baseline_p95_ms", number(q->baseline_p95_ms));
-	json_put(object, "migrating_p95_ms", number(q->migrating_p95_ms));
-	json_put(object, "delta_p95_ms", number(q->migrating_p95_ms - q->baseline_p95_ms));
-	json_put(object, "extra_share", number(q->extra_share));
-	json_put(object, "margin", number(q->margin));
-	json_put(object, "blocked_share", number(q->all ? (double)q->blocked / (double)q->all : 0));
+	json_put(object, "ratio", q->blocks ? judgement_number(q->ratio) : json_null());
+	json_put(object, "ci_low", q->blocks ? judgement_number(q->ci_low) : json_null());
+	json_put(object, "ci_high", q->blocks ? judgement_number(q->ci_high) : json_null());
+	json_put(object, "p", q->tested ? judgement_number(q->p) : json_null());
+	json_put(object, "baseline_p95_ms", judgement_number(q->baseline_p95_ms));
+	json_put(object, "migrating_p95_ms", judgement_number(q->migrating_p95_ms));
+	json_put(object, "delta_p95_ms", judgement_number(q->migrating_p95_ms - q->baseline_p95_ms));
+	json_put(object, "extra_share", judgement_number(q->extra_share));
+	json_put(object, "margin", judgement_number(q->margin));
+	json_put(object, "blocked_share", judgement_number(q->all ? (double)q->blocked / (double)q->all : 0));
 	judgement_add_service(j, q, object);
 	if (slow_hurts)
 		judgement_add_slow(slow, object);
 	json_put(object, "waits", query_waits_of(j->waits, q->fingerprint));
-	json_put(object, "slow_query_s", slow ? number(slow->query_s) : json_null());
-	json_put(object, "smallest_effect", q->smallest_effect > 0 ? number(q->smallest_effect) : json_null());
+	json_put(object, "slow_query_s", slow ? judgement_number(slow->query_s) : json_null());
+	json_put(object, "smallest_effect",
+		 q->smallest_effect > 0 ? judgement_number(q->smallest_effect) : json_null());
 	json_put(object, "result", json_string(slow_hurts ? "hurts" : latency_result_name(q->result)));
 	json_put(object, "why",
 		 slow_hurts ? json_string("slow.query_seconds")
@@ -375,9 +375,9 @@ static json_t *errors_json(const struct judgement *j)
 		json_put(object, "only_migrating", json_integer((json_int_t)e->only_migrating));
 		json_put(object, "with_lock_evidence", json_integer((json_int_t)e->with_lock_evidence));
 		json_put(object, "kind", json_string(error_kind_name(e->kind)));
-		json_put(object, "p", number(e->p));
+		json_put(object, "p", judgement_number(e->p));
 		json_put(object, "result", json_string(error_result_name(e->result)));
-		json_put(object, "first_s", e->first_ns >= 0 ? seconds(e->first_ns) : json_null());
+		json_put(object, "first_s", e->first_ns >= 0 ? judgement_seconds(e->first_ns) : json_null());
 		if (e->first_ns >= 0 && e->source_file < item_index_source_count(j->data.items)) {
 			json_put(object, "source", json_text(item_index_source(j->data.items, e->source_file)));
 			json_put(object, "source_line", json_integer((json_int_t)e->source_line));
@@ -461,9 +461,10 @@ static json_t *migration_json(const struct judgement *j)
 	static const char *const outcomes[] = {"none", "ok", "failed", "timeout", "cancelled"};
 	json_t *object = json_object();
 	json_put(object, "outcome", json_string(outcomes[j->data.ledger.outcome]));
-	json_put(object, "start_s", j->data.has_migration ? seconds(j->data.migration_start_ns) : json_null());
-	json_put(object, "end_s", j->data.has_migration ? seconds(j->data.migration_end_ns) : json_null());
-	json_put(object, "measuring_s", seconds(judgement_measuring_ns(j)));
+	json_put(object, "start_s",
+		 j->data.has_migration ? judgement_seconds(j->data.migration_start_ns) : json_null());
+	json_put(object, "end_s", j->data.has_migration ? judgement_seconds(j->data.migration_end_ns) : json_null());
+	json_put(object, "measuring_s", judgement_seconds(judgement_measuring_ns(j)));
 	json_put(object, "statements_not_run", json_integer((json_int_t)j->data.ledger.statements_not_run));
 	json_put(object, "tool", ledger_tool_to_json(&j->data.ledger));
 	json_put(object, "problem", j->data.ledger.problem ? json_text(j->data.ledger.problem) : json_null());

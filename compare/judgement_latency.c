@@ -3,24 +3,13 @@
  * what the user felt stands what a statement itself took, because a queue hands the slowness of one statement to
  * others.
  */
+#include "json_file.h"
 #include "judgement.h"
 #include "mem.h"
 
-#include <math.h>
-
-/* Six digits, as in the rest of the document; null where there is nothing to tell. */
-static json_t *figure(bool known, double value)
+static json_t *known(bool is_known, double value)
 {
-	char text[40];
-	if (!known || !isfinite(value))
-		return json_null();
-	(void)snprintf(text, sizeof(text), "%.6g", value);
-	return json_real(strtod(text, NULL));
-}
-
-static void put(json_t *object, const char *key, json_t *value)
-{
-	(void)json_object_set_new(object, key, value);
+	return is_known ? judgement_number(value) : json_null();
 }
 
 /* "`insert …` takes 21.2 times as long (14.6 to 30.7; itself 18.2 times) from the migration on" */
@@ -66,42 +55,42 @@ json_t *judgement_latency_total_json(const struct judgement *j)
 	struct latency_total total;
 	bool gross = latency_judge_gross(j->latency, &total);
 	json_t *object = json_object();
-	put(object, "statements", json_integer((json_int_t)total.n));
-	put(object, "baseline_s", figure(true, total.s[JUDGE_BASELINE]));
-	put(object, "migrating_s", figure(true, total.s[JUDGE_MIGRATING]));
-	put(object, "service_baseline_s", figure(true, total.service_s[JUDGE_BASELINE]));
-	put(object, "service_migrating_s", figure(true, total.service_s[JUDGE_MIGRATING]));
-	put(object, "gross", json_boolean(gross));
+	json_put(object, "statements", json_integer((json_int_t)total.n));
+	json_put(object, "baseline_s", judgement_number(total.s[JUDGE_BASELINE]));
+	json_put(object, "migrating_s", judgement_number(total.s[JUDGE_MIGRATING]));
+	json_put(object, "service_baseline_s", judgement_number(total.service_s[JUDGE_BASELINE]));
+	json_put(object, "service_migrating_s", judgement_number(total.service_s[JUDGE_MIGRATING]));
+	json_put(object, "gross", json_boolean(gross));
 	return object;
 }
 
 /* slow.query_seconds proved it, on the service times of the migration's own span: then these are the row's figures. */
 void judgement_add_slow(const struct slow_query *slow, json_t *object)
 {
-	put(object, "judged", json_string("service"));
-	put(object, "n", json_integer((json_int_t)slow->n));
-	put(object, "blocks", json_integer((json_int_t)slow->blocks));
-	put(object, "ratio", figure(slow->blocks, slow->ratio));
-	put(object, "ci_low", figure(slow->blocks, slow->ci_low));
-	put(object, "ci_high", figure(slow->blocks, slow->ci_high));
-	put(object, "p", figure(true, slow->p));
-	put(object, "service_n", json_integer((json_int_t)slow->n));
-	put(object, "service_ratio", figure(slow->blocks, slow->ratio));
-	put(object, "service_ci_low", figure(slow->blocks, slow->ci_low));
-	put(object, "service_ci_high", figure(slow->blocks, slow->ci_high));
-	put(object, "service_p", figure(true, slow->p));
+	json_put(object, "judged", json_string("service"));
+	json_put(object, "n", json_integer((json_int_t)slow->n));
+	json_put(object, "blocks", json_integer((json_int_t)slow->blocks));
+	json_put(object, "ratio", known(slow->blocks, slow->ratio));
+	json_put(object, "ci_low", known(slow->blocks, slow->ci_low));
+	json_put(object, "ci_high", known(slow->blocks, slow->ci_high));
+	json_put(object, "p", judgement_number(slow->p));
+	json_put(object, "service_n", json_integer((json_int_t)slow->n));
+	json_put(object, "service_ratio", known(slow->blocks, slow->ratio));
+	json_put(object, "service_ci_low", known(slow->blocks, slow->ci_low));
+	json_put(object, "service_ci_high", known(slow->blocks, slow->ci_high));
+	json_put(object, "service_p", judgement_number(slow->p));
 }
 
 void judgement_add_service(const struct judgement *j, const struct latency_query *q, json_t *object)
 {
 	const struct latency_service *s = &q->service;
-	put(object, "when", json_string(windows_phrase(&j->windows, q->window)));
-	put(object, "judged", json_string(q->by_service ? "service" : "latency"));
-	put(object, "service_n", json_integer((json_int_t)s->n));
-	put(object, "service_ratio", figure(s->blocks, s->ratio));
-	put(object, "service_ci_low", figure(s->blocks, s->ci_low));
-	put(object, "service_ci_high", figure(s->blocks, s->ci_high));
-	put(object, "service_p", figure(s->tested, s->p));
-	put(object, "service_baseline_p95_ms", figure(s->n, s->p95_ms[JUDGE_BASELINE]));
-	put(object, "service_migrating_p95_ms", figure(s->n, s->p95_ms[JUDGE_MIGRATING]));
+	json_put(object, "when", json_string(windows_phrase(&j->windows, q->window)));
+	json_put(object, "judged", json_string(q->by_service ? "service" : "latency"));
+	json_put(object, "service_n", json_integer((json_int_t)s->n));
+	json_put(object, "service_ratio", known(s->blocks, s->ratio));
+	json_put(object, "service_ci_low", known(s->blocks, s->ci_low));
+	json_put(object, "service_ci_high", known(s->blocks, s->ci_high));
+	json_put(object, "service_p", known(s->tested, s->p));
+	json_put(object, "service_baseline_p95_ms", known(s->n, s->p95_ms[JUDGE_BASELINE]));
+	json_put(object, "service_migrating_p95_ms", known(s->n, s->p95_ms[JUDGE_MIGRATING]));
 }

@@ -75,11 +75,6 @@ void judgement_apply_rollout_rules(struct judgement *j)
 	judgement_apply_blackout_rule(j);
 }
 
-static json_t *seconds(int64_t ns)
-{
-	return json_real(round((double)ns / 1e3) / 1e6);
-}
-
 static json_t *ratios_json(const struct judgement *j)
 {
 	const struct row_ratios *ratios = &j->rollout->ratios;
@@ -125,7 +120,7 @@ static json_t *setting_json(int64_t ns, const char *why)
 	json_t *object = json_object();
 	timeout_advice_format(ns > 0 ? ns : NS_PER_MS, text);
 	json_put(object, "setting", ns > 0 ? json_string(text) : json_null());
-	json_put(object, "value_s", ns > 0 ? seconds(ns) : json_null());
+	json_put(object, "value_s", ns > 0 ? judgement_seconds(ns) : json_null());
 	json_put(object, "why", json_text(why));
 	return object;
 }
@@ -156,12 +151,12 @@ json_t *judgement_production_json(const struct judgement *j)
 	json_put(object, "row_ratio", json_real(j->rollout->ratios.all));
 	json_put(object, "row_ratios", ratios_json(j));
 	json_put(object, "complete", json_boolean(j->data.ledger.outcome == LEDGER_OK));
-	json_put(object, "took_s", seconds(e->took_ns));
-	json_put(object, "lock_waits_s", seconds(e->waited_ns));
-	json_put(object, "measuring_s", seconds(e->measuring_ns));
-	json_put(object, "between_s", seconds(e->between_ns));
-	json_put(object, "best_case_s", seconds(e->best_ns));
-	json_put(object, "deploy_timeout_s", allowed_ns > 0 ? seconds(allowed_ns) : json_null());
+	json_put(object, "took_s", judgement_seconds(e->took_ns));
+	json_put(object, "lock_waits_s", judgement_seconds(e->waited_ns));
+	json_put(object, "measuring_s", judgement_seconds(e->measuring_ns));
+	json_put(object, "between_s", judgement_seconds(e->between_ns));
+	json_put(object, "best_case_s", judgement_seconds(e->best_ns));
+	json_put(object, "deploy_timeout_s", allowed_ns > 0 ? judgement_seconds(allowed_ns) : json_null());
 	json_put(object, "longest", e->longest == PRODUCTION_NONE ? json_null() : json_integer((json_int_t)e->longest));
 	json_put(object, "exceeding", exceeding_json(j));
 	json_put(object, "advice", advice_json(j));
@@ -181,9 +176,9 @@ void judgement_add_best_cases(const struct judgement *j, json_t *statements)
 			json_put(object, "work", json_string(statement_work_name(p->growth.work)));
 			json_put(object, "grows", json_boolean(statement_work_grows(p->growth.work)));
 			json_put(object, "row_ratio", json_real(p->growth.ratio));
-			json_put(object, "lock_waits_s", seconds(p->waited_ns));
-			json_put(object, "best_case_s", seconds(p->best_ns));
-			json_put(object, "shut_out_s", seconds(p->shut_ns));
+			json_put(object, "lock_waits_s", judgement_seconds(p->waited_ns));
+			json_put(object, "best_case_s", judgement_seconds(p->best_ns));
+			json_put(object, "shut_out_s", judgement_seconds(p->shut_ns));
 		}
 		json_put(statement, "production", object);
 	}

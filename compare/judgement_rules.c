@@ -7,7 +7,6 @@
 #include <math.h>
 
 #define BEFORE_ERRORS_MAX 0.05
-#define MANY_PLURAL(n)	  ((n) == 1 ? "" : "s")
 
 struct rule_result *judgement_add_rule(struct judgement *j, const char *name, const char *entity, double value)
 {

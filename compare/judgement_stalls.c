@@ -12,9 +12,8 @@
 
 #include <uthash.h>
 
-#define MANY_PLURAL(n) ((n) == 1 ? "" : "s")
-#define UNTESTED_MAX   200
-#define DEDUCTED_MIN   NS_PER_MS /* less is not worth a word */
+#define UNTESTED_MAX 200
+#define DEDUCTED_MIN NS_PER_MS /* less is not worth a word */
 
 char *judgement_statement_head(const struct judgement *j, size_t statement)
 {
