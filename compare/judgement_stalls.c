@@ -150,11 +150,8 @@ int64_t judgement_measuring_ns(const struct judgement *j)
 {
 	if (!j->data.has_migration)
 		return 0;
-	struct measuring_spans *spans = measuring_spans_new(&j->data.ledger);
-	int64_t idle_ns =
-		measuring_spans_idle_ns(spans, &j->data.ledger, j->data.migration_start_ns, j->data.migration_end_ns);
-	measuring_spans_free(spans);
-	return idle_ns;
+	return measuring_spans_idle_ns(stall_judge_measuring(j->stalls), &j->data.ledger, j->data.migration_start_ns,
+				       j->data.migration_end_ns);
 }
 
 struct told_table {
@@ -175,11 +172,11 @@ static bool was_told(struct told_table **told, const char *name)
 }
 
 /* Strongly locked, there before the migration, and used by no recorded statement as far as can be seen. */
-static bool is_untested(const struct judgement *j, const struct ledger_index *index, const struct touched_names *named,
-			size_t statement, const struct ledger_lock *lock)
+static bool is_untested(const struct judgement *j, const struct touched_names *named, size_t statement,
+			const struct ledger_lock *lock)
 {
 	if (lock_mode_rank(lock->mode) < 4 || ledger_lock_is_system(lock) ||
-	    ledger_index_is_new(index, statement, lock))
+	    ledger_index_is_new(stall_judge_ledger(j->stalls), statement, lock))
 		return false;
 	/* Nobody names an index: it is used when its table is. */
 	return !touched_names_have(named, lock->index_of[0] ? lock->index_of : lock->relation) &&
@@ -189,7 +186,6 @@ static bool is_untested(const struct judgement *j, const struct ledger_index *in
 void judgement_add_untested_tables(const struct judgement *j, json_t *list)
 {
 	const struct ledger *ledger = &j->data.ledger;
-	struct ledger_index *index = ledger_index_new(ledger);
 	struct touched_names *named = touched_names_new();
 	struct told_table *told = NULL;
 	struct told_table *next;
@@ -200,7 +196,7 @@ void judgement_add_untested_tables(const struct judgement *j, json_t *list)
 	for (size_t i = 0; i < ledger->statement_count; i++) {
 		for (size_t l = 0; l < ledger->statements[i].lock_count && shown < UNTESTED_MAX; l++) {
 			const struct ledger_lock *lock = &ledger->statements[i].locks[l];
-			if (!is_untested(j, index, named, i, lock) || was_told(&told, lock->relation))
+			if (!is_untested(j, named, i, lock) || was_told(&told, lock->relation))
 				continue;
 			(void)json_array_append_new(
 				list, json_pack("{s:o, s:s}", "what", json_text(lock->relation), "why",
@@ -213,5 +209,4 @@ void judgement_add_untested_tables(const struct judgement *j, json_t *list)
 		free(entry);
 	}
 	touched_names_free(named);
-	ledger_index_free(index);
 }

@@ -612,6 +612,16 @@ bool stall_judge_has_victims(const struct stall_judge *judge, const char *relati
 	return false;
 }
 
+const struct ledger_index *stall_judge_ledger(const struct stall_judge *judge)
+{
+	return judge->ledger;
+}
+
+const struct measuring_spans *stall_judge_measuring(const struct stall_judge *judge)
+{
+	return judge->measuring;
+}
+
 size_t stall_judge_count(const struct stall_judge *judge)
 {
 	return judge->stall_count;

@@ -70,6 +70,8 @@ struct stall_control {
 	int64_t longest_ns;
 };
 
+struct ledger_index;
+struct measuring_spans;
 struct stall_judge;
 
 struct stall_input {
@@ -98,6 +100,10 @@ void stall_judge_add(struct stall_judge *judge, const struct pair *pair, int64_t
 void stall_judge_finish(struct stall_judge *judge);
 
 /* By start. Complete after finish. */
+/* The ledger as the judge has it: its index, and when the migration was being measured. They live as long as it does.
+ */
+const struct ledger_index *stall_judge_ledger(const struct stall_judge *judge);
+const struct measuring_spans *stall_judge_measuring(const struct stall_judge *judge);
 size_t stall_judge_count(const struct stall_judge *judge);
 const struct stall *stall_judge_stall(const struct stall_judge *judge, size_t index);
 size_t stall_judge_exposure_count(const struct stall_judge *judge);
